@@ -1,0 +1,99 @@
+import type { Failure } from '../domain/failure.ts';
+import type { Region } from '../domain/jobspec/region.ts';
+
+/** The interface every kind of place that executes implements (docs/architecture.md). A backend never sees the database. */
+export interface Work {
+  executionId: string;
+  attempt: number;
+  /** `<execution>-<attempt>`: containers, agreements and remote jobs carry this name, so leftovers can be found. */
+  name: string;
+  region: Region | null;
+  /** `<registry reference>`, `oci:<path>` or `builtin:<name>`, tag already joined. */
+  image: string;
+  command: string[];
+  environment: Record<string, string>;
+  resources: { cpu?: string; memory?: string };
+  /** The bytes of the BEACON_INPUT file. */
+  input: Uint8Array;
+}
+
+export interface OutputLine {
+  /** Unix time in microseconds. */
+  timeUs: number;
+  source: 'stdout' | 'stderr' | 'system';
+  line: string;
+}
+
+export interface StoredBytes {
+  sha256: string;
+  size: number;
+}
+
+export interface Step {
+  /** Aborted on cancellation, time-out or shutdown; the backend ends its whole process tree and returns. */
+  signal: AbortSignal;
+  /** How long this attempt may run, in milliseconds; enforced by the backend itself. */
+  budgetMs: number;
+  /** Commits ids of the outside world (container, agreement) before the effect that they name is relied on. */
+  record(ids: Record<string, string>): Promise<void>;
+  /** What the attempt is doing now, shown in the Temporal UI. */
+  heartbeat(phase: string): void;
+  /** One line of the program's output; bounded by the caller. */
+  log(line: OutputLine): void;
+  /** Stages bytes by content; only references travel further. */
+  store(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<StoredBytes>;
+}
+
+/** What negotiating or admitting came to. */
+export interface Placement {
+  backend: string;
+  provider: string;
+  region: RegionEvidence;
+}
+
+export interface RegionEvidence {
+  requested: Region | null;
+  claimed: Region | null;
+  observed: Region | null;
+  verified: boolean;
+  /** `none` when nobody looked. */
+  method: string;
+}
+
+export interface OutcomeFile extends StoredBytes {
+  name: string;
+  mime: string;
+}
+
+/** How an attempt ended, as far as the backend knows; everything in it ends up in the receipt. Unknown is null, never zero. */
+export interface Outcome {
+  /** Absent = the program succeeded. */
+  failure?: Failure;
+  placement: Placement;
+  imageRequested: string;
+  /** Digest of what really ran, or `none: host userland`. */
+  imageExecuted: string | null;
+  isolation: 'container' | 'bubblewrap' | 'process' | null;
+  /** Wall clock, RFC 3339 with milliseconds, when the program began. */
+  startedAt: string | null;
+  /** Monotonic. */
+  durationMs: number | null;
+  output: StoredBytes | null;
+  files: OutcomeFile[];
+  /** Limit name to enforced value, null where the machine cannot enforce it. */
+  limits: Record<string, number | null>;
+  exitCode: number | null;
+}
+
+export interface AttendedBackend {
+  kind: string;
+  /** One heartbeating call holds the session. Resolves with a failed outcome for anything the program or provider did;
+   *  rejects only when the backend itself broke (becomes `backend_error`) or `signal` was aborted. */
+  execute(work: Work, step: Step): Promise<Outcome>;
+  /** Cleans up whatever carries one of these names after a crash; "already gone" is success. */
+  release(names: string[]): Promise<void>;
+  /** At worker start: ends everything of ours whose name is not in `alive`. */
+  reap?(alive: (name: string) => Promise<boolean>): Promise<void>;
+}
+
+export type Backend = AttendedBackend;

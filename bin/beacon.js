@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// In a checkout the sources are built on first use and after a change; an installed package ships dist/.
+import { existsSync } from 'node:fs';
+
+const [major] = process.versions.node.split('.');
+if (Number(major) < 20) {
+  console.error(`beacon needs Node 20 or newer; this is ${process.version}.`);
+  process.exit(1);
+}
+if (existsSync(new URL('../tsconfig.build.json', import.meta.url))) {
+  const { isStale, build } = await import('../tools/build.js');
+  if (isStale()) {
+    process.stderr.write('beacon: building (once after a change) ...');
+    const began = Date.now();
+    await build();
+    process.stderr.write(` done in ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
+  }
+}
+await import('../dist/cli/main.js');

@@ -1,0 +1,397 @@
+-- Up Migration
+-- Everything lives in the schema `beacon`, owned by the migrating role. The services run as `beacon_app`, which reads
+-- and writes rows but owns nothing; what is insert-only is insert-only by its grants (end of file).
+
+create table settings (
+  key text primary key,
+  value json not null,
+  updated_at timestamptz not null default now()
+);
+
+-- One signed JobSpec as it was received, and its state. The row is also the head of the stream `job:<id>` (seq).
+create table jobs (
+  id text collate "C" primary key check (id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'),
+  owner text collate "C" not null check (length(owner) <= 64),
+  form text not null,
+  message_sha256 bytea not null check (length(message_sha256) = 32),
+  request_sha256 bytea not null check (length(request_sha256) = 32),
+  nonce text collate "C" check (octet_length(nonce) <= 256),
+  idempotency_key text collate "C" check (octet_length(idempotency_key) <= 255),
+  raw bytea not null,
+  name text not null,
+  plan json not null,
+  visibility text not null default 'public' check (visibility in ('public', 'private')),
+  state text not null default 'accepted' check (state in ('accepted', 'running', 'completed', 'failed', 'cancelled', 'expired')),
+  version int not null default 1,
+  total int not null check (total between 0 and 1000),
+  open int not null check (open between 0 and total),
+  completed int not null default 0 check (completed between 0 and total),
+  seq bigint not null default 0,
+  cancel_requested_at timestamptz,
+  created_at timestamptz not null default now(),
+  started_at timestamptz,
+  ended_at timestamptz,
+  failure json,
+  summary_cid text,
+  manifest_cid text,
+  constraint jobs_terminal_is_whole check (
+    state in ('accepted', 'running') or (open = 0 and ended_at is not null and summary_cid is not null)
+  )
+);
+create unique index jobs_message on jobs (owner, message_sha256);
+create unique index jobs_nonce on jobs (owner, nonce) where nonce is not null;
+create unique index jobs_idempotency on jobs (owner, idempotency_key) where idempotency_key is not null;
+create index jobs_created on jobs (created_at desc, id desc);
+create index jobs_open on jobs (state, created_at) where state in ('accepted', 'running');
+
+-- One unit of work placed on one backend. `idx` is its position in the job's plan.
+create table executions (
+  id uuid primary key,
+  number bigint generated always as identity,
+  origin_kind text not null default 'job',
+  origin_id text collate "C" not null,
+  job_id text collate "C" references jobs (id),
+  idx int,
+  follows uuid references executions (id),
+  region text,
+  model text,
+  question int,
+  question_text text,
+  state text not null default 'pending' check (
+    state in ('pending', 'placing', 'running', 'parked', 'completed', 'failed', 'cancelled', 'expired')
+  ),
+  phase text,
+  detail text,
+  fence int not null default 0,
+  attempt int not null default 0,
+  backend text,
+  provider text,
+  region_ran text,
+  region_claimed text,
+  region_observed text,
+  failure json,
+  receipt_cid text,
+  output_sha256 bytea,
+  created_at timestamptz not null default now(),
+  started_at timestamptz,
+  ended_at timestamptz,
+  duration_ms bigint,
+  constraint executions_terminal_has_receipt check (
+    state in ('pending', 'placing', 'running', 'parked') or (receipt_cid is not null and ended_at is not null)
+  )
+);
+create unique index executions_number on executions (number);
+create unique index executions_job on executions (job_id, idx) where follows is null;
+create unique index executions_follows on executions (follows) where follows is not null;
+create index executions_created on executions (created_at desc, id desc);
+
+-- One try of an execution at one provider; kept, never overwritten. The row is committed before the first outside effect.
+create table attempts (
+  execution_id uuid not null references executions (id),
+  attempt int not null check (attempt >= 1),
+  number bigint generated always as identity,
+  state text not null default 'intended' check (
+    state in ('intended', 'active', 'uncertain', 'succeeded', 'failed', 'lost', 'cancelled')
+  ),
+  backend text not null,
+  region text,
+  fence int not null,
+  budget_ms bigint not null,
+  external_ids json not null default '{}',
+  outcome json,
+  failure json,
+  created_at timestamptz not null default now(),
+  ended_at timestamptz,
+  duration_ms bigint,
+  primary key (execution_id, attempt)
+);
+create index attempts_live on attempts (created_at) where state in ('intended', 'active', 'uncertain');
+
+create table attempt_logs (
+  execution_id uuid not null,
+  attempt int not null,
+  seq int not null,
+  time_us bigint not null,
+  source text not null check (source in ('stdout', 'stderr', 'system')),
+  line text not null,
+  primary key (execution_id, attempt, seq)
+);
+
+-- Staged and kept bytes by content, in parts of at most 1 MiB.
+create table blobs (
+  sha256 bytea not null check (length(sha256) = 32),
+  part int not null check (part >= 0),
+  bytes bytea not null check (length(bytes) <= 1048576),
+  created_at timestamptz not null default now(),
+  primary key (sha256, part)
+);
+alter table blobs alter column bytes set storage external;
+
+create table files (
+  execution_id uuid not null,
+  attempt int not null,
+  direction text not null check (direction in ('input', 'output')),
+  name text not null,
+  size bigint not null,
+  mime text not null,
+  sha256 bytea not null check (length(sha256) = 32),
+  cid text,
+  primary key (execution_id, attempt, direction, name)
+);
+create index files_sha256 on files (sha256);
+
+-- Content-addressed blocks: raw, SHA-256, at most 1 MiB (a receipt, a DSSE envelope, a summary, a manifest).
+create table blocks (
+  digest bytea primary key check (length(digest) = 32),
+  bytes bytea not null check (length(bytes) <= 1048576),
+  created_at timestamptz not null default now()
+);
+alter table blocks alter column bytes set storage external;
+
+create table receipt_keys (
+  key_id text primary key,
+  spki bytea not null,
+  created_at timestamptz not null default now()
+);
+
+create table receipts (
+  execution_id uuid primary key references executions (id),
+  cid text collate "C" not null unique,
+  digest bytea not null references blocks (digest),
+  dsse_digest bytea not null references blocks (digest),
+  key_id text not null references receipt_keys (key_id),
+  job_id text collate "C",
+  outcome text not null check (outcome in ('completed', 'failed', 'cancelled', 'expired')),
+  created_at timestamptz not null default now()
+);
+create index receipts_job on receipts (job_id);
+
+create table job_summaries (
+  job_id text collate "C" not null references jobs (id),
+  version int not null,
+  cid text collate "C" not null unique,
+  digest bytea not null references blocks (digest),
+  dsse_digest bytea not null references blocks (digest),
+  key_id text not null references receipt_keys (key_id),
+  created_at timestamptz not null default now(),
+  primary key (job_id, version)
+);
+
+-- Which CID is what: receipts and DSSE envelopes, summaries and manifests of jobs, files of at most 1 MiB.
+create table cids (
+  cid text collate "C" primary key,
+  digest bytea not null,
+  kind text not null check (kind in ('receipt', 'dsse', 'summary', 'manifest', 'file')),
+  job_id text collate "C",
+  execution_id uuid
+);
+create index cids_job on cids (job_id);
+
+-- Facts. Per stream `seq` has no gaps: it is taken under the lock of the stream's head (the job row, or `streams`).
+-- `position` is the place in the global feed, given by the relay after commit.
+create table streams (
+  stream text collate "C" primary key,
+  seq bigint not null default 0
+);
+create table events (
+  stream text collate "C" not null,
+  seq bigint not null,
+  id bigint generated always as identity,
+  position bigint,
+  type text not null,
+  payload json not null check (octet_length(payload::text) <= 16384),
+  idempotency_key text,
+  job_id text collate "C",
+  execution_id uuid,
+  owner text,
+  visibility text not null default 'public',
+  actor text,
+  correlation_id text,
+  recorded_at timestamptz not null default now(),
+  primary key (stream, seq)
+);
+create unique index events_idempotency on events (stream, idempotency_key) where idempotency_key is not null;
+create index events_unpositioned on events (id) where position is null;
+create unique index events_position on events (position) where position is not null;
+create index events_job_position on events (job_id, position) where position is not null and job_id is not null;
+
+create table feed_head (
+  single boolean primary key default true check (single),
+  epoch text not null,
+  position bigint not null default 0,
+  floor bigint not null default 0
+);
+
+-- What must still be told to Temporal. A start row goes with the first step of its job that commits.
+create table outbox (
+  id bigint generated always as identity primary key,
+  kind text not null check (kind in ('start', 'cancel', 'repair')),
+  job_id text collate "C" not null references jobs (id),
+  owner text collate "C" not null,
+  created_at timestamptz not null default now(),
+  next_at timestamptz not null default now(),
+  sent_at timestamptz,
+  sends int not null default 0,
+  failures int not null default 0,
+  leased_until timestamptz,
+  last_error text,
+  quarantined_at timestamptz,
+  unique (job_id, kind)
+);
+create index outbox_due on outbox (kind, next_at, id) where quarantined_at is null;
+
+-- What the reconciler saw on its last look at a job whose workflow Temporal does not know.
+create table workflow_absences (
+  job_id text collate "C" primary key references jobs (id),
+  first_seen_at timestamptz not null default now(),
+  times int not null default 1
+);
+
+-- The transparency log. Entries, full tiles and checkpoints are insert-only; log_state is the compare-and-swap row.
+create table log_state (
+  log_id text primary key,
+  origin text not null unique,
+  size bigint not null default 0,
+  root bytea not null,
+  updated_at timestamptz not null default now()
+);
+create table log_pending (
+  id bigint generated always as identity primary key,
+  log_id text not null references log_state (log_id),
+  subject_kind text not null check (subject_kind in ('receipt', 'job', 'report', 'key', 'erasure')),
+  subject_id text collate "C" not null,
+  version int not null,
+  leaf bytea not null check (length(leaf) <= 65535),
+  key_id text not null,
+  cid text collate "C",
+  job_id text collate "C",
+  execution_id uuid,
+  owner text,
+  visibility text not null default 'public',
+  created_at timestamptz not null default now(),
+  unique (log_id, subject_kind, subject_id, version)
+);
+create table log_entries (
+  log_id text not null,
+  idx bigint not null,
+  subject_kind text not null,
+  subject_id text collate "C" not null,
+  version int not null,
+  leaf bytea not null,
+  leaf_hash bytea not null check (length(leaf_hash) = 32),
+  key_id text not null,
+  cid text collate "C",
+  job_id text collate "C",
+  execution_id uuid,
+  appended_at timestamptz not null default now(),
+  primary key (log_id, idx),
+  unique (log_id, subject_kind, subject_id, version)
+);
+create index log_entries_cid on log_entries (cid) where cid is not null;
+create index log_entries_execution on log_entries (execution_id) where execution_id is not null;
+create index log_entries_job on log_entries (job_id) where job_id is not null;
+-- Full tiles of height 8 only; partial tiles are derived by a range read. `root` is the tile's own subtree root.
+create table log_tiles (
+  log_id text not null,
+  level int not null,
+  idx bigint not null,
+  root bytea not null check (length(root) = 32),
+  hashes bytea not null check (length(hashes) = 8192),
+  primary key (log_id, level, idx)
+);
+alter table log_tiles alter column hashes set storage external;
+create table log_checkpoints (
+  log_id text not null,
+  size bigint not null,
+  root bytea not null,
+  note text not null,
+  signed_at timestamptz not null default now(),
+  primary key (log_id, size)
+);
+
+-- Exact counters, spread over shards so that writers do not wait for each other; a reader sums them.
+create table counters (
+  name text not null,
+  shard int not null,
+  value bigint not null default 0,
+  primary key (name, shard)
+);
+-- What each process last published of its own counters and histograms, as prom-client JSON.
+create table metric_snapshots (
+  process text primary key,
+  role text not null,
+  snapshot json not null,
+  updated_at timestamptz not null default now()
+);
+
+-- Requests signed by a job's key (cancel, retry): each nonce once.
+create table request_nonces (
+  owner text collate "C" not null,
+  nonce text collate "C" not null check (octet_length(nonce) <= 256),
+  used_at timestamptz not null default now(),
+  primary key (owner, nonce)
+);
+
+-- State machines (domain/states.ts holds the same tables; a test compares them).
+create function allowed_moves(noun text) returns table (old text, new text) language sql immutable as $$
+  select m.old, m.new from (values
+    ('job', 'accepted', 'running'), ('job', 'accepted', 'completed'), ('job', 'accepted', 'failed'),
+    ('job', 'accepted', 'cancelled'), ('job', 'accepted', 'expired'),
+    ('job', 'running', 'completed'), ('job', 'running', 'failed'), ('job', 'running', 'cancelled'), ('job', 'running', 'expired'),
+    ('job', 'completed', 'failed'), ('job', 'failed', 'completed'),
+    ('execution', 'pending', 'placing'), ('execution', 'pending', 'running'), ('execution', 'pending', 'completed'),
+    ('execution', 'pending', 'failed'), ('execution', 'pending', 'cancelled'), ('execution', 'pending', 'expired'),
+    ('execution', 'placing', 'running'), ('execution', 'placing', 'parked'), ('execution', 'placing', 'completed'),
+    ('execution', 'placing', 'failed'), ('execution', 'placing', 'cancelled'), ('execution', 'placing', 'expired'),
+    ('execution', 'running', 'placing'), ('execution', 'running', 'parked'), ('execution', 'running', 'completed'),
+    ('execution', 'running', 'failed'), ('execution', 'running', 'cancelled'), ('execution', 'running', 'expired'),
+    ('execution', 'parked', 'placing'), ('execution', 'parked', 'running'), ('execution', 'parked', 'completed'),
+    ('execution', 'parked', 'failed'), ('execution', 'parked', 'cancelled'), ('execution', 'parked', 'expired'),
+    ('attempt', 'intended', 'active'), ('attempt', 'intended', 'uncertain'), ('attempt', 'intended', 'succeeded'),
+    ('attempt', 'intended', 'failed'), ('attempt', 'intended', 'lost'), ('attempt', 'intended', 'cancelled'),
+    ('attempt', 'active', 'uncertain'), ('attempt', 'active', 'succeeded'), ('attempt', 'active', 'failed'),
+    ('attempt', 'active', 'lost'), ('attempt', 'active', 'cancelled'),
+    ('attempt', 'uncertain', 'active'), ('attempt', 'uncertain', 'succeeded'), ('attempt', 'uncertain', 'failed'),
+    ('attempt', 'uncertain', 'lost'), ('attempt', 'uncertain', 'cancelled')
+  ) as m (noun, old, new) where m.noun = $1
+$$;
+create function check_move() returns trigger language plpgsql as $$
+begin
+  if not exists (select from beacon.allowed_moves(tg_argv[0]) m where m.old = old.state and m.new = new.state) then
+    raise exception '% cannot move from % to %', tg_argv[0], old.state, new.state using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+create trigger jobs_move before update of state on jobs
+  for each row when (old.state is distinct from new.state) execute function check_move('job');
+create trigger executions_move before update of state on executions
+  for each row when (old.state is distinct from new.state) execute function check_move('execution');
+create trigger attempts_move before update of state on attempts
+  for each row when (old.state is distinct from new.state) execute function check_move('attempt');
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '% % is terminal and cannot change', tg_argv[0], old.id using errcode = 'check_violation';
+end $$;
+create trigger executions_terminal before update on executions
+  for each row when (old.state in ('completed', 'failed', 'cancelled', 'expired')) execute function refuse_change('execution');
+
+insert into feed_head (epoch) values (substr(md5(random()::text || clock_timestamp()::text), 1, 12));
+insert into counters (name, shard)
+  select name, shard from unnest(array['jobs_enqueued_total', 'jobs_processed_total', 'jobs_failed_total', 'jobs_cancelled_total']) name,
+  generate_series(0, 15) shard;
+
+do $$ begin
+  if not exists (select from pg_roles where rolname = 'beacon_app') then
+    create role beacon_app nologin;
+  end if;
+  if not pg_has_role(current_user, 'beacon_app', 'set') then
+    execute format('grant beacon_app to %I', current_user);
+  end if;
+end $$;
+grant usage on schema beacon to beacon_app;
+grant select, insert, update, delete on all tables in schema beacon to beacon_app;
+grant usage on all sequences in schema beacon to beacon_app;
+revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, log_entries, log_tiles, log_checkpoints, attempt_logs, files from beacon_app;
+revoke update, delete on events from beacon_app;
+grant update (position) on events to beacon_app;
+revoke delete on jobs, executions, attempts, log_state, feed_head, streams from beacon_app;

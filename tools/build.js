@@ -1,0 +1,83 @@
+// Builds dist/ (TypeScript without type checks, those belong to `npm run types`) and the workflow bundle.
+// `node tools/build.js` always builds, `--if-stale` only when a source is newer, `--bundle-only` just checks the bundle.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync, rmSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const dist = path.join(root, 'dist');
+const stamp = path.join(dist, '.built');
+const sources = [
+  'domain',
+  'workflows',
+  'activities',
+  'backends',
+  'attestation',
+  'store',
+  'api',
+  'worker',
+  'cli',
+  'embedded',
+  'observability',
+  'config',
+];
+
+function newestSourceMs() {
+  let newest = statSync(path.join(root, 'package-lock.json')).mtimeMs;
+  for (const folder of sources) {
+    if (!existsSync(path.join(root, folder))) continue;
+    for (const entry of readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
+      newest = Math.max(newest, statSync(path.join(entry.parentPath ?? entry.path, entry.name)).mtimeMs);
+    }
+  }
+  return newest;
+}
+
+export function isStale() {
+  return !existsSync(stamp) || statSync(stamp).mtimeMs < newestSourceMs();
+}
+
+async function bundle() {
+  const { bundleWorkflowCode } = await import('@temporalio/worker');
+  const quiet = () => {};
+  const logger = {
+    trace: quiet,
+    debug: quiet,
+    info: quiet,
+    log: quiet,
+    warn: console.warn,
+    error: console.error,
+  };
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: path.join(root, 'workflows', 'index.ts'),
+    logger,
+  });
+  return code;
+}
+
+export async function build() {
+  const began = new Date();
+  const result = spawnSync(
+    process.execPath,
+    [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--noCheck'],
+    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+  if (result.status !== 0) throw new Error('tsc failed');
+  const file = path.join(dist, 'workflow-bundle.js');
+  mkdirSync(dist, { recursive: true });
+  writeFileSync(`${file}.${process.pid}`, await bundle());
+  renameSync(`${file}.${process.pid}`, file);
+  writeFileSync(stamp, began.toISOString());
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes('--bundle-only')) {
+    const code = await bundle();
+    console.log(`workflow bundle: ${(code.length / 1024).toFixed(0)} KiB`);
+  } else if (!process.argv.includes('--if-stale') || isStale()) {
+    rmSync(stamp, { force: true });
+    await build();
+  }
+}
