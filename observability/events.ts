@@ -1,0 +1,195 @@
+import type { FailureCode, FailureSource } from '../domain/failure.ts';
+import type { TerminalOutcome } from '../domain/states.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Shown for an execution that no region took. */
+const NO_REGION = 'none';
+
+export interface ExecutionEnded {
+  executionId: string;
+  jobId: string | null;
+  region: string | null;
+  outcome: TerminalOutcome;
+  /** Running time of the deciding attempt; null when nothing ran. */
+  durationMs: number | null;
+  failure?: { code: FailureCode; source: FailureSource } | undefined;
+}
+
+/** What happened to the business, one function per event: each writes its log line and counts. None can throw. */
+export type BusinessEvents = ReturnType<typeof createBusinessEvents>;
+
+export function createBusinessEvents(log: Log, metrics: Metrics) {
+  return cannotThrow(log, {
+    // `jobs_enqueued_total`, `jobs_processed_total`, `jobs_failed_total` are kept exactly in the database, not here.
+    jobAccepted(event: { jobId: string; executions: number; form: string }): void {
+      log.info({ job_id: event.jobId, executions: event.executions, form: event.form }, 'job accepted');
+    },
+    /** The seeds' runbooks look for `job processed`; it is written for every end of a job. */
+    jobEnded(event: { jobId: string; status: TerminalOutcome; completed: number; total: number }): void {
+      log.info(
+        {
+          job_id: event.jobId,
+          id: event.jobId,
+          status: event.status,
+          completed: event.completed,
+          total: event.total,
+        },
+        'job processed',
+      );
+    },
+    jobCancelRequested(event: { jobId: string }): void {
+      log.info({ job_id: event.jobId }, 'job cancel requested');
+    },
+
+    /** First step of a job: how long it waited since it was accepted, by the first region of its plan. */
+    jobStarted(event: { jobId: string; region: string; waitedMs: number }): void {
+      log.debug({ job_id: event.jobId, waited_ms: event.waitedMs }, 'job started');
+      metrics.queueLatency.observe({ region: event.region }, Math.max(0, event.waitedMs) / 1000);
+    },
+    executionStarted(event: {
+      executionId: string;
+      jobId: string | null;
+      attempt: number;
+      region: string | null;
+    }) {
+      log.debug(
+        {
+          execution_id: event.executionId,
+          job_id: event.jobId,
+          attempt: event.attempt,
+          region: event.region,
+        },
+        'execution started',
+      );
+      if (event.attempt > 1) metrics.jobsRetried.inc();
+    },
+    attemptFailed(event: { executionId: string; attempt: number; code: FailureCode; message: string }): void {
+      log.warn(
+        {
+          execution_id: event.executionId,
+          attempt: event.attempt,
+          code: event.code,
+          reason: event.message,
+        },
+        'attempt failed',
+      );
+    },
+    executionEnded(event: ExecutionEnded): void {
+      const region = event.region ?? NO_REGION;
+      log.info(
+        {
+          execution_id: event.executionId,
+          job_id: event.jobId,
+          region,
+          status: event.outcome,
+          duration_ms: event.durationMs,
+          code: event.failure?.code,
+        },
+        'execution ended',
+      );
+      if (event.durationMs !== null) {
+        metrics.executionDuration.observe({ region, status: event.outcome }, event.durationMs / 1000);
+      }
+      if (event.failure !== undefined) {
+        metrics.executionFailures.inc({
+          region,
+          error_type: event.failure.code,
+          component: event.failure.source,
+        });
+      }
+    },
+    executionParked(event: { executionId: string; jobId: string | null; code: FailureCode }): void {
+      log.warn(
+        { execution_id: event.executionId, job_id: event.jobId, code: event.code },
+        'execution parked',
+      );
+      metrics.jobsDeadletter.inc();
+    },
+
+    outboxStarted(): void {
+      log.info('outbox publisher started');
+    },
+    outboxPublished(count: number): void {
+      metrics.outboxPublished.inc(count);
+    },
+    outboxEnqueueError(event: { jobId: string; kind: string; error: unknown }): void {
+      log.error({ job_id: event.jobId, kind: event.kind, err: event.error }, 'outbox enqueue error');
+      metrics.outboxErrors.inc();
+    },
+    outboxMarkError(event: { error: unknown }): void {
+      log.error({ err: event.error }, 'outbox mark published error');
+      metrics.outboxErrors.inc();
+    },
+
+    circuitBreaker(event: { name: string; from: string; to: string }): void {
+      log.warn(event, 'circuit breaker');
+    },
+
+    checkpointSigned(event: { logId: string; size: number; entries: number; durationMs: number }): void {
+      log.debug(
+        {
+          log_id: event.logId,
+          size: event.size,
+          entries: event.entries,
+          duration_ms: event.durationMs,
+        },
+        'checkpoint signed',
+      );
+      metrics.transparencyAppended.inc(event.entries);
+      metrics.transparencyCheckpoints.inc();
+      metrics.transparencyAppendDuration.observe(event.durationMs / 1000);
+    },
+    logAudited(event: { logId: string; size: number; valid: boolean; reason?: string }): void {
+      if (!event.valid)
+        log.error({ log_id: event.logId, size: event.size, reason: event.reason }, 'transparency log broken');
+      if (!event.valid) metrics.transparencyVerificationFailures.inc();
+      metrics.transparencyIntegrity.set(event.valid ? 1 : 0);
+    },
+
+    feedClientOpened(event: { clients: number }): void {
+      metrics.websocketConnections.set(event.clients);
+    },
+    feedClientClosed(event: { clients: number; code: number; reason: string; sent: number }): void {
+      metrics.websocketConnections.set(event.clients);
+      log.debug({ code: event.code, reason: event.reason, sent: event.sent }, 'feed client closed');
+    },
+    feedSlowConsumer(event: { address: string; bufferedBytes: number }): void {
+      log.warn(
+        { address: event.address, buffered_bytes: event.bufferedBytes },
+        'feed client too slow, closed',
+      );
+      metrics.websocketDropped.inc();
+    },
+    feedBroadcast(count: number): void {
+      metrics.websocketBroadcast.inc(count);
+    },
+
+    /** `path` is the route's pattern, never the URL: labels stay few. */
+    httpAnswered(event: { path: string; method: string; status: number; seconds: number }): void {
+      metrics.httpRequests.inc({ path: event.path, method: event.method, status: String(event.status) });
+      metrics.httpDuration.observe({ path: event.path, method: event.method }, event.seconds);
+    },
+  });
+}
+
+type Reports = Record<string, (event: never) => void>;
+
+/** A fault in counting or logging must never become a fault of what is counted. */
+function cannotThrow<T extends Reports>(log: Log, reports: T): T {
+  const guarded = Object.entries(reports).map(([name, report]) => [
+    name,
+    (event: never) => {
+      try {
+        report(event);
+      } catch (error) {
+        try {
+          log.warn({ err: error, event: name }, 'business event not recorded');
+        } catch {
+          // Nothing is left that could take it.
+        }
+      }
+    },
+  ]);
+  return Object.fromEntries(guarded) as T;
+}

@@ -1,0 +1,133 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { REGIONS } from '../domain/jobspec/region.ts';
+import { FAILURES } from '../domain/failure.ts';
+import { TERMINAL_OUTCOMES } from '../domain/states.ts';
+
+/** Executions take from 10 ms (a shell builtin) to half an hour (a model on a slow provider). */
+const EXECUTION_BUCKETS_S = [
+  0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800,
+];
+/** HTTP answers: the alert asks for 2 s, the benches for 50 ms. */
+const HTTP_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
+/** From `attest`'s commit to a signed checkpoint: 100 ms is the aim. */
+const CHECKPOINT_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * The metrics that one process counts. `shared` is published and merged over all processes (snapshots.ts) and shown on
+ * the API's `/metrics`; `own` is about this process alone. What the database knows better (outbox, `jobs_*_total`) is
+ * read from it at scrape. Call once per process.
+ */
+export function createMetrics() {
+  const shared = new Registry();
+  const own = new Registry();
+  const registers = [shared];
+  const counter = <T extends string = never>(name: string, help: string, labelNames: readonly T[] = []) =>
+    new Counter<T>({ name, help, labelNames, registers });
+  const histogram = <T extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly T[],
+    buckets: number[],
+  ) => new Histogram<T>({ name, help, labelNames, buckets, registers });
+
+  const metrics = {
+    shared,
+    own,
+    httpRequests: counter('http_requests_total', 'HTTP requests answered.', ['path', 'method', 'status']),
+    httpDuration: histogram(
+      'http_request_duration_seconds',
+      'Time from a request to its answer.',
+      ['path', 'method'],
+      HTTP_BUCKETS_S,
+    ),
+    outboxPublished: counter('outbox_published_total', 'Outbox rows that Temporal took.'),
+    outboxErrors: counter('outbox_publish_errors_total', 'Outbox rows that could not be sent or marked.'),
+    jobsRetried: counter('jobs_retried_total', 'Attempts of executions after their first.'),
+    jobsDeadletter: counter('jobs_deadletter_total', 'Executions that were parked for an operator.'),
+    websocketConnections: new Gauge({
+      name: 'websocket_connections',
+      help: 'Open feed connections.',
+      registers,
+    }),
+    websocketBroadcast: counter(
+      'websocket_messages_broadcast_total',
+      'Events sent to feed clients, one per client.',
+    ),
+    websocketDropped: counter(
+      'websocket_messages_dropped_total',
+      'Times that a feed client was cut off because it did not keep up; nothing else is ever dropped.',
+    ),
+    executionDuration: histogram(
+      'runner_execution_duration_seconds',
+      'Running time of the deciding attempt.',
+      ['region', 'status'],
+      EXECUTION_BUCKETS_S,
+    ),
+    executionFailures: counter('runner_failures_total', 'Executions that did not complete.', [
+      'region',
+      'error_type',
+      'component',
+    ]),
+    queueLatency: histogram(
+      'runner_queue_latency_seconds',
+      'Time from accepting a job to its first step.',
+      ['region'],
+      EXECUTION_BUCKETS_S,
+    ),
+    transparencyAppended: counter('transparency_entries_appended_total', 'Entries appended to the log.'),
+    transparencyCheckpoints: counter('transparency_checkpoints_signed_total', 'Checkpoints signed.'),
+    transparencyAppendDuration: histogram(
+      'transparency_append_duration_seconds',
+      'Time from reading a batch to the commit of its checkpoint.',
+      [],
+      CHECKPOINT_BUCKETS_S,
+    ),
+    transparencyVerificationFailures: counter(
+      'transparency_log_verification_failures_total',
+      'Self-audits that found the log broken.',
+    ),
+    // Zero would mean a broken log, so it does not stand here before the first audit.
+    transparencyIntegrity: absentUntilSet(
+      new Gauge({
+        name: 'transparency_log_integrity_valid',
+        help: '1 when the last self-audit of the log held, 0 when it did not.',
+        registers,
+        aggregator: 'min',
+      }),
+    ),
+  };
+
+  for (const region of REGIONS) {
+    metrics.queueLatency.zero({ region });
+    for (const status of TERMINAL_OUTCOMES) metrics.executionDuration.zero({ region, status });
+    for (const [error_type, { source }] of Object.entries(FAILURES)) {
+      metrics.executionFailures.inc({ region, error_type, component: source }, 0);
+    }
+  }
+
+  collectDefaultMetrics({ register: own });
+  new Gauge({
+    name: 'memory_heap_alloc_bytes',
+    help: 'Heap in use by this process.',
+    registers: [own],
+    collect() {
+      this.set(process.memoryUsage().heapUsed);
+    },
+  });
+  new Gauge({
+    name: 'memory_heap_sys_bytes',
+    help: 'Heap that this process took from the system.',
+    registers: [own],
+    collect() {
+      this.set(process.memoryUsage().heapTotal);
+    },
+  });
+  return metrics;
+}
+
+function absentUntilSet(gauge: Gauge): Gauge {
+  gauge.remove();
+  return gauge;
+}
