@@ -1,0 +1,45 @@
+import * as crypto from 'node:crypto';
+import type { Verifiers } from '../../domain/crypto.ts';
+import { concatBytes, fromHex, toHex } from '../../domain/encoding.ts';
+import { p256Point } from '../../domain/crypto-portable.ts';
+
+const ED25519_SPKI_PREFIX = fromHex('302a300506032b6570032100')!;
+/** Parsing a key costs about as much as using it once; few keys sign nearly everything. */
+const CACHED_KEYS = 256;
+
+const keys = new Map<string, crypto.KeyObject>();
+
+function publicKey(spki: Uint8Array): crypto.KeyObject {
+  const id = toHex(spki);
+  const cached = keys.get(id);
+  if (cached !== undefined) return cached;
+  const key = crypto.createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+  if (keys.size >= CACHED_KEYS) keys.delete(keys.keys().next().value!);
+  keys.set(id, key);
+  return key;
+}
+
+/** node:crypto, several times faster than the portable ones and the same in every answer (compared in a test). */
+export const nodeVerifiers: Verifiers = {
+  sha256: nodeSha256,
+  verifyEd25519(key, message, signature) {
+    if (key.length !== 32 || signature.length !== 64) return false;
+    try {
+      return crypto.verify(null, message, publicKey(concatBytes(ED25519_SPKI_PREFIX, key)), signature);
+    } catch {
+      return false;
+    }
+  },
+  verifyP256(spki, message, derSignature) {
+    if (p256Point(spki) === undefined) return false;
+    try {
+      return crypto.verify('sha256', message, publicKey(spki), derSignature);
+    } catch {
+      return false;
+    }
+  },
+};
+
+export function nodeSha256(bytes: Uint8Array): Uint8Array {
+  return crypto.createHash('sha256').update(bytes).digest();
+}
