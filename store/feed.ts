@@ -1,0 +1,162 @@
+import { formatCursor } from '../domain/events/cursor.ts';
+import type { Cursor } from '../domain/events/cursor.ts';
+import type { Queryable } from './pool.ts';
+
+/** Events that get their positions in one transaction. */
+export const POSITIONS_PER_BATCH = 1_000;
+/** Positions that one query looks through when a filter has no index of its own, so that no query runs for long. */
+const SCAN_POSITIONS = 5_000;
+
+export interface FeedEvent {
+  position: number;
+  stream: string;
+  seq: number;
+  type: string;
+  payload: Record<string, unknown>;
+  jobId: string | null;
+  executionId: string | null;
+  owner: string | null;
+  visibility: string;
+  recordedAt: Date;
+}
+
+export interface FeedHead {
+  epoch: string;
+  /** The last position that was given. */
+  position: number;
+  /** Events at or below it are no longer kept. */
+  floor: number;
+}
+
+/** Who reads: private events are shown to their owner only (spec: core §13). */
+export interface Viewer {
+  owner: string | null;
+}
+
+export interface FeedFilter {
+  jobId?: string | undefined;
+  executionId?: string | undefined;
+  types?: readonly string[] | undefined;
+}
+
+export type FeedErrorCode = 'stale_cursor';
+
+/** The cursor is of another epoch, above the head or below the floor; `floor` is the oldest cursor that works. */
+export class FeedError extends Error {
+  override readonly name = 'FeedError';
+  readonly code: FeedErrorCode = 'stale_cursor';
+  readonly floor: string;
+  constructor(floor: string) {
+    super('the cursor does not belong to the events that are kept');
+    this.floor = floor;
+  }
+}
+
+/**
+ * Gives the next positions to events that have none, in the order of their ids, and returns how many. Any number of
+ * replicas may call it: the head's row lock lets one work at a time, and whoever reads the head afterwards sees all
+ * positions up to it. Events that commit late get a later position, so no cursor skips them.
+ */
+export async function givePositions(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query('select from events where position is null limit 1');
+  if (rowCount === 0) return 0;
+  // One message of two statements is one transaction, and the second statement takes its snapshot after the lock.
+  const results: unknown = await db.query(
+    `select from feed_head for update;
+     with batch as materialized (
+       select stream, seq, row_number() over (order by id) as place
+       from (select stream, seq, id from events where position is null order by id limit ${POSITIONS_PER_BATCH}) as waiting
+     ), head as (
+       update feed_head set position = position + (select count(*) from batch)
+       where exists (select from batch)
+       returning position - (select count(*) from batch) as before
+     )
+     update events set position = head.before + batch.place
+     from batch, head where events.stream = batch.stream and events.seq = batch.seq`,
+  );
+  return (results as { rowCount: number }[]).at(-1)!.rowCount;
+}
+
+export async function readHead(db: Queryable): Promise<FeedHead> {
+  const { rows } = await db.query<FeedHead>('select epoch, position, floor from feed_head');
+  return rows[0]!;
+}
+
+/** Throws `stale_cursor` when events after `cursor` cannot be given without a gap. */
+export function checkCursor(cursor: Cursor, head: FeedHead): void {
+  if (cursor.epoch !== head.epoch || cursor.position > head.position || cursor.position < head.floor) {
+    throw new FeedError(formatCursor({ epoch: head.epoch, position: head.floor }));
+  }
+}
+
+const COLUMNS = `e.position, e.stream, e.seq, e.type, e.payload, e.job_id as "jobId", e.execution_id as "executionId",
+  e.owner, e.visibility, e.recorded_at as "recordedAt"`;
+
+export interface FeedPage {
+  events: FeedEvent[];
+  /** All matching events up to here are in this page or were in earlier ones. */
+  through: number;
+  head: FeedHead;
+}
+
+type HeadColumns = { epoch: string; floor: number; head: number };
+/** The left join gives the head alone, with nulls for the event, when no event matches. */
+type Row = HeadColumns & (FeedEvent | { [column in keyof FeedEvent]: null });
+
+function toPage(rows: readonly Row[], limit: number, upTo: number): FeedPage {
+  const { epoch, floor, head: position } = rows[0]!;
+  const events = rows.filter((row): row is HeadColumns & FeedEvent => row.position !== null);
+  const through = events.length < limit ? Math.min(position, upTo) : events.at(-1)!.position;
+  return { events, through, head: { epoch, floor, position } };
+}
+
+/** The head and the events after `after`, whoever may see them: for the one reader that serves all live clients. */
+export async function readTail(db: Queryable, after: number, limit: number): Promise<FeedPage> {
+  const { rows } = await db.query<Row>(
+    `select h.epoch, h.floor, h.position as head, e.*
+     from feed_head h left join lateral (
+       select ${COLUMNS} from events e where e.position > $1 order by e.position limit $2
+     ) e on true order by e.position`,
+    [after, limit],
+  );
+  return toPage(rows, limit, Number.MAX_SAFE_INTEGER);
+}
+
+/**
+ * One page of the feed in position order: what `viewer` may see and `filter` wants, after `after`. A page may be empty
+ * although more follows: go on at `through` until it is the head.
+ */
+export async function readFeed(
+  db: Queryable,
+  {
+    after,
+    limit,
+    filter = {},
+    viewer,
+  }: { after: number; limit: number; filter?: FeedFilter; viewer: Viewer },
+): Promise<FeedPage> {
+  const { jobId, executionId, types } = filter;
+  // With a job the index finds its events wherever they lie; without one the query stops after so many positions.
+  const upTo = jobId === undefined ? after + SCAN_POSITIONS : Number.MAX_SAFE_INTEGER;
+  const { rows } = await db.query<Row>(
+    `select h.epoch, h.floor, h.position as head, e.*
+     from feed_head h left join lateral (
+       select ${COLUMNS} from events e
+       where e.position > $1 and e.position <= $3
+         and ($4::text is null or e.job_id = $4) and ($5::uuid is null or e.execution_id = $5)
+         and ($6::text[] is null or e.type = any($6))
+         and (e.visibility = 'public' or e.owner = $7)
+       order by e.position limit $2
+     ) e on true order by e.position`,
+    [after, limit, upTo, jobId ?? null, executionId ?? null, types ?? null, viewer.owner],
+  );
+  return toPage(rows, limit, upTo);
+}
+
+/** The job of an execution, so that a feed of one execution can use the index of its job. */
+export async function findJobOfExecution(db: Queryable, executionId: string): Promise<string | undefined> {
+  const { rows } = await db.query<{ job_id: string | null }>('select job_id from executions where id = $1', [
+    executionId,
+  ]);
+  return rows[0]?.job_id ?? undefined;
+}
