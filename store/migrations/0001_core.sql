@@ -233,12 +233,16 @@ create table outbox (
   sent_at timestamptz,
   sends int not null default 0,
   failures int not null default 0,
+  -- The job is to be cancelled: start it ahead of the admission window, so that it can end.
+  urgent boolean not null default false,
   leased_until timestamptz,
   last_error text,
   quarantined_at timestamptz,
   unique (job_id, kind)
 );
-create index outbox_due on outbox (kind, next_at, id) where quarantined_at is null;
+create index outbox_waiting on outbox (owner, id) where kind = 'start' and sent_at is null and quarantined_at is null;
+create index outbox_urgent on outbox (id) where kind = 'start' and sent_at is null and urgent and quarantined_at is null;
+create index outbox_due on outbox (next_at, id) where (kind <> 'start' or sent_at is not null) and quarantined_at is null;
 
 -- What the reconciler saw on its last look at a job whose workflow Temporal does not know.
 create table workflow_absences (

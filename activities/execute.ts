@@ -1,0 +1,151 @@
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import type { Backend, Outcome, Step } from '../backends/backend.ts';
+import { failure, type FailureCode } from '../domain/failure.ts';
+import type { Region } from '../domain/jobspec/region.ts';
+import type { Pool } from '../store/pool.ts';
+import { appendAttemptLogs, beginAttempt, recordExternalIds, type WorkRow } from '../store/work.ts';
+import { createAttemptLog } from './attempt-log.ts';
+import { stageBytes } from './stage-bytes.ts';
+import { stageAttempt, stageCancelled, stageLost } from './stage-outcome.ts';
+import { readWork } from './work.ts';
+
+export interface ExecuteInput {
+  job: string;
+  index: number;
+  attempt: number;
+  region: Region;
+  backend: string;
+  timeout_ms: number;
+  provider_timeout_ms: number;
+}
+
+export type ExecuteResult =
+  /** The attempt succeeded: attest it. */
+  | { kind: 'staged'; attempt: number }
+  | { kind: 'failed'; attempt: number; code: FailureCode; retryable: boolean }
+  /** The attempt's worker went away; `next` is the number to go on with. */
+  | { kind: 'lost'; next: number }
+  | { kind: 'stopped'; reason: 'terminal' | 'cancelled' };
+
+export interface ExecuteDeps {
+  pool: Pool;
+  backends: ReadonlyMap<string, Backend>;
+  /** Called after each commit that wrote events. */
+  committed(): void;
+}
+
+/** From a timer of its own, independent of the work (spec: core §5). */
+const HEARTBEAT_EVERY_MS = 2_000;
+
+/** The attempt was fenced off while it ran: another one goes on, this one writes nothing. */
+class FencedOff extends Error {
+  override name = 'FencedOff';
+}
+
+export type ExecuteActivities = ReturnType<typeof createExecuteActivities>;
+
+export function createExecuteActivities({ pool, backends, committed }: ExecuteDeps) {
+  return {
+    /** One attempt at one place. Repeating a call never runs the work twice under one attempt number. */
+    async execute(input: ExecuteInput): Promise<ExecuteResult> {
+      const backend = backends.get(input.backend);
+      if (backend === undefined)
+        throw ApplicationFailure.create({ message: `no backend ${input.backend} in this worker` });
+      const begun = await beginAttempt(pool, {
+        jobId: input.job,
+        index: input.index,
+        attempt: input.attempt,
+        backend: input.backend,
+        region: input.region,
+        timeoutMs: input.timeout_ms,
+        providerTimeoutMs: input.provider_timeout_ms,
+      });
+      committed();
+      switch (begun.kind) {
+        case 'stopped':
+          return begun;
+        case 'staged': {
+          const { attempt, failure: why } = begun.attempt;
+          return why === null
+            ? { kind: 'staged', attempt }
+            : { kind: 'failed', attempt, code: why.code, retryable: why.retryable };
+        }
+        case 'lost':
+          await backend.release([begun.name]);
+          return { kind: 'lost', next: begun.next };
+        case 'begun':
+          return runAttempt(pool, backend, input, begun.work, committed);
+      }
+    },
+  };
+}
+
+async function runAttempt(
+  pool: Pool,
+  backend: Backend,
+  input: ExecuteInput,
+  row: WorkRow,
+  committed: () => void,
+): Promise<ExecuteResult> {
+  const context = Context.current();
+  let phase = 'starting';
+  const beat = (): void => context.heartbeat({ phase });
+  const timer = setInterval(beat, HEARTBEAT_EVERY_MS);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.cancellationSignal, stop.signal]);
+  const lines = createAttemptLog((rows) => appendAttemptLogs(pool, row, rows));
+  const staging = { pool, jobId: input.job, row, heartbeat: beat };
+  const step: Step = {
+    signal,
+    budgetMs: row.budgetMs,
+    heartbeat(next) {
+      phase = next;
+      beat();
+    },
+    log: (line) => lines.add(line),
+    store: (bytes) => stageBytes(pool, bytes),
+    async record(ids) {
+      if (await recordExternalIds(pool, row, ids)) return;
+      const fenced = new FencedOff(`attempt ${row.attempt} of ${row.executionId} was fenced off`);
+      stop.abort(fenced);
+      throw fenced;
+    },
+  };
+  try {
+    let outcome: Outcome | undefined;
+    let broken: unknown;
+    try {
+      if (row.budgetMs > 0) outcome = await backend.execute(readWork(row), step);
+    } catch (error) {
+      broken = error;
+    } finally {
+      await lines[Symbol.asyncDispose]();
+    }
+    if (broken instanceof FencedOff) return { kind: 'lost', next: input.attempt + 1 };
+    if (outcome === undefined && context.cancellationSignal.aborted) {
+      // Only a request to cancel ends the execution. A worker that shuts down, or that Temporal gave up, hands it back.
+      if (context.cancellationDetails?.cancelRequested !== true) {
+        await stageLost(staging);
+        return { kind: 'lost', next: input.attempt + 1 };
+      }
+      await stageCancelled(staging);
+      await context.cancelled;
+    }
+    const why =
+      outcome === undefined
+        ? row.budgetMs > 0
+          ? failure(
+              'backend_error',
+              `${input.backend}: ${broken instanceof Error ? broken.message : String(broken)}`,
+            )
+          : failure('execution_timeout', `no running time is left of ${input.timeout_ms} ms`)
+        : outcome.failure;
+    const kept = await stageAttempt(staging, outcome, why);
+    committed();
+    if (!kept) return { kind: 'lost', next: input.attempt + 1 };
+    if (why === undefined) return { kind: 'staged', attempt: input.attempt };
+    return { kind: 'failed', attempt: input.attempt, code: why.code, retryable: why.retryable };
+  } finally {
+    clearInterval(timer);
+  }
+}

@@ -1,0 +1,229 @@
+import { z } from 'zod';
+import { REGIONS } from '../domain/jobspec/region.ts';
+import { LOG_LEVELS } from '../observability/log.ts';
+
+/** One environment variable: its name, meaning and default; `docs/configuration.md` is written from this list. */
+export interface Variable<T> {
+  doc: string;
+  /** Applied to the text of the variable; receives undefined when it is unset or empty. */
+  schema: z.ZodType<T>;
+  secret?: boolean;
+}
+
+const text = (fallback: string | null = null) =>
+  z
+    .string()
+    .nullish()
+    .transform((value) => value ?? fallback);
+const int = (fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}) =>
+  z.coerce
+    .number()
+    .int()
+    .min(min)
+    .max(max)
+    .or(z.undefined().transform(() => fallback));
+const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false', '1', '0', 'yes', 'no'])
+    .transform((value) => value === 'true' || value === '1' || value === 'yes')
+    .or(z.undefined().transform(() => fallback));
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
+  z.enum(values).or(z.undefined().transform(() => fallback));
+const list = () =>
+  z
+    .string()
+    .optional()
+    .transform((value) =>
+      (value ?? '')
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    );
+
+/** `US=local,golem;*=local` → ordered backends of each region. */
+const backends = z
+  .string()
+  .optional()
+  .transform((value, context) => {
+    const table: Record<string, string[]> = {};
+    for (const rule of (value ?? '*=local').split(';').filter((part) => part.trim() !== '')) {
+      const [region = '', names = ''] = rule.split('=').map((part) => part.trim());
+      const kinds = names
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '');
+      if ((region !== '*' && !(REGIONS as readonly string[]).includes(region)) || kinds.length === 0) {
+        context.addIssue({ code: 'custom', message: `"${rule}" is not <region or *>=<backend>[,<backend>]` });
+        return z.NEVER;
+      }
+      table[region] = kinds;
+    }
+    return table;
+  });
+
+/** `HTTP_PORT` with or without a colon, also `host:port`. */
+const port = z
+  .string()
+  .regex(/^([^:]*:)?\d{1,5}$/, 'must be a port, :port or host:port')
+  .optional()
+  .transform((value) => {
+    const at = (value ?? ':8090').lastIndexOf(':');
+    const host = at > 0 ? value!.slice(0, at) : null;
+    return { host, port: Number((value ?? ':8090').slice(at + 1)) };
+  });
+
+const range = z
+  .string()
+  .regex(/^\d{1,5}-\d{1,5}$/, 'must be <first>-<last>')
+  .optional()
+  .transform((value) => (value ?? '8090-8099').split('-').map(Number) as [number, number]);
+
+export const VARIABLES = {
+  HTTP_PORT: { doc: 'Port of the API, with or without a colon, or host:port. Default :8090.', schema: port },
+  PORT_STRATEGY: {
+    doc: 'strict: that port or nothing. fallback (default): else a free one of PORT_RANGE. ephemeral: any free one.',
+    schema: oneOf(['strict', 'fallback', 'ephemeral'], 'fallback'),
+  },
+  PORT_RANGE: { doc: 'Ports tried by the fallback strategy. Default 8090-8099.', schema: range },
+  RUNNER_HTTP_ADDR_FILE: {
+    doc: 'Where the address that was taken is written down. Default: nowhere.',
+    schema: text(),
+  },
+  ALLOWED_HOSTS: {
+    doc: 'Host names served besides loopback names, comma separated; * serves any.',
+    schema: list(),
+  },
+  CORS_ORIGINS: { doc: 'Origins of web pages that may call, comma separated.', schema: list() },
+  TRUSTED_PROXIES: {
+    doc: 'Addresses of proxies whose X-Forwarded-For is believed, comma separated.',
+    schema: list(),
+  },
+  ADMIN_TOKEN: {
+    doc: "The operator's bearer token; `beacon up` makes one of its own.",
+    schema: text(),
+    secret: true,
+  },
+  DATABASE_URL: { doc: 'PostgreSQL. Unset: `beacon up` runs an embedded one.', schema: text(), secret: true },
+  DATABASE_POOL: { doc: 'Connections per process. Default 10.', schema: int(10, { min: 2, max: 200 }) },
+  TEMPORAL_ADDRESS: {
+    doc: 'Temporal frontend, host:port. Unset: `beacon up` runs an embedded one.',
+    schema: text(),
+  },
+  TEMPORAL_NAMESPACE: { doc: 'Temporal namespace. Default default.', schema: text('default') },
+  TEMPORAL_TASK_QUEUE: {
+    doc: 'Task queue of workflows; must end in "beacon", backends use <prefix>backend-<kind>. Default beacon.',
+    schema: z
+      .string()
+      .regex(/beacon$/, 'must end in "beacon"')
+      .or(z.undefined().transform(() => 'beacon')),
+  },
+  TEMPORAL_CLI_PATH: {
+    doc: 'Server binary for the embedded Temporal. Default: found or made, see docs.',
+    schema: text(),
+  },
+  REDIS_URL: { doc: 'Accepted and unused: Temporal is the queue.', schema: text(), secret: true },
+  BEACON_STATE: { doc: 'Folder of keys, embedded data and logs. Default .beacon.', schema: text('.beacon') },
+  LOG_LEVEL: { doc: `One of ${LOG_LEVELS.join(', ')}. Default info.`, schema: oneOf(LOG_LEVELS, 'info') },
+  BACKENDS: {
+    doc: 'Ordered backends of each region: US=local,golem;*=local. Default *=local.',
+    schema: backends,
+  },
+  JOB_DEADLINE: {
+    doc: 'Seconds from the start of a job after which it expires. Default 86400.',
+    schema: int(86_400, { min: 1 }),
+  },
+  MAX_PARALLEL: {
+    doc: 'Executions of one job that run at once. Default 10.',
+    schema: int(10, { min: 1, max: 100 }),
+  },
+  ATTEMPTS_PER_REGION: {
+    doc: 'Tries of an execution in one region. Default 3.',
+    schema: int(3, { min: 1, max: 20 }),
+  },
+  BACKLOG_LIMIT: {
+    doc: 'Jobs that may wait for their start before intake answers 429. Default 100000.',
+    schema: int(100_000, { min: 1 }),
+  },
+  WORKFLOW_WINDOW: {
+    doc: 'Jobs open in Temporal per connected worker. Default 100.',
+    schema: int(100, { min: 1 }),
+  },
+  RECONCILE_INTERVAL: {
+    doc: 'Seconds between looks for jobs that Temporal does not know. Default 60.',
+    schema: int(60, { min: 1 }),
+  },
+  RECONCILE_ABSENCE: {
+    doc: 'Seconds that a workflow must be unknown before it is started again. Default 30.',
+    schema: int(30, { min: 1 }),
+  },
+  TRUST_ENFORCE: {
+    doc: 'Take only fresh specs of trusted keys, with a nonce. Default false.',
+    schema: flag(false),
+  },
+  ALLOW_OPEN_TRUST: {
+    doc: 'Without TRUST_ENFORCE, serve more than loopback all the same. Default false.',
+    schema: flag(false),
+  },
+  TRUSTED_KEYS_FILE: {
+    doc: 'JSON array of {kid, public_key, status, not_before, not_after}.',
+    schema: text(),
+  },
+  TRUSTED_KEYS_JSON: { doc: 'The same as text; wins over the file.', schema: text() },
+  TRUSTED_KEYS_RELOAD_SECONDS: {
+    doc: 'How often the file is read again; 0 never. Default 0.',
+    schema: int(0),
+  },
+  TIMESTAMP_MAX_SKEW_MINUTES: {
+    doc: 'How far in the future metadata.timestamp may lie. Default 5.',
+    schema: int(5),
+  },
+  TIMESTAMP_MAX_AGE_MINUTES: { doc: 'How old metadata.timestamp may be. Default 10.', schema: int(10) },
+  FAILURES_PER_IP: {
+    doc: 'Failures of trust and signature per address and minute. Default 10.',
+    schema: int(10, { min: 1 }),
+  },
+  FAILURES_PER_IP_AND_KEY: { doc: 'The same per address and key. Default 5.', schema: int(5, { min: 1 }) },
+  LOCAL_REGION: {
+    doc: 'Region that the local backend claims. Default: none is claimed.',
+    schema: z.enum(REGIONS).or(z.undefined().transform(() => null)),
+  },
+  LOCAL_CONCURRENCY: {
+    doc: 'Executions of the local backend at once per worker. Default: number of cores, at least 2.',
+    schema: int(0, { max: 1_000 }),
+  },
+  LOCAL_ISOLATION: {
+    doc: 'auto (default): container for registry images, else bubblewrap, else a listed bare process.',
+    schema: oneOf(['auto', 'container', 'bubblewrap', 'process'], 'auto'),
+  },
+  LOCAL_PROCESS_DIGESTS: {
+    doc: 'Digests of programs that may run as a bare process, comma separated; `beacon up` lists the shipped ones.',
+    schema: list(),
+  },
+  LOCAL_HOST_USERLAND: {
+    doc: 'Image names that may run on the host userland where no engine is, comma separated.',
+    schema: list(),
+  },
+  DOCKER_HOST: {
+    doc: 'Docker-compatible socket. Default: the usual Docker and Podman sockets.',
+    schema: text(),
+  },
+  LOG_ORIGIN: {
+    doc: 'Origin of the transparency log, fixed for its life. Default: made once.',
+    schema: text(),
+  },
+  BEACON_RECEIPT_KEY_PEM: {
+    doc: 'ECDSA P-256 key for receipts, PKCS#8 PEM. Default: a file in the state folder.',
+    schema: text(),
+    secret: true,
+  },
+  BEACON_LOG_KEY_PEM: {
+    doc: 'Ed25519 key for checkpoints, PKCS#8 PEM. Default: a file in the state folder.',
+    schema: text(),
+    secret: true,
+  },
+  FEED_CLIENTS: { doc: 'Feed connections per API process. Default 2000.', schema: int(2_000, { min: 1 }) },
+  FEED_CLIENTS_PER_IP: { doc: 'Feed connections per address. Default 100.', schema: int(100, { min: 1 }) },
+} as const satisfies Record<string, Variable<unknown>>;
+
+export type VariableName = keyof typeof VARIABLES;
+export type Values = { [K in VariableName]: z.output<(typeof VARIABLES)[K]['schema']> };

@@ -1,0 +1,39 @@
+import type { Queryable } from './pool.ts';
+
+/** Running jobs in order of id, those after `after`, that no row of the outbox speaks for. */
+export async function runningJobs(db: Queryable, after: string, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select j.id from jobs j
+     where j.state = 'running' and j.id > $1 and not exists (select from outbox o where o.job_id = j.id and o.kind in ('start', 'repair'))
+     order by j.id limit $2`,
+    [after, limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** The job's workflow is known to Temporal (again). */
+export async function forgetAbsence(db: Queryable, jobId: string): Promise<void> {
+  await db.query('delete from workflow_absences where job_id = $1', [jobId]);
+}
+
+/**
+ * Temporal does not know the workflow of a running job. On the second such look, at least `apartMs` after the first,
+ * the start row is put back; true when that happened.
+ */
+export async function noteAbsence(db: Queryable, jobId: string, apartMs: number): Promise<boolean> {
+  const { rows } = await db.query<{ again: boolean }>(
+    `insert into workflow_absences (job_id) values ($1)
+     on conflict (job_id) do update set times = workflow_absences.times + 1
+     returning times > 1 and first_seen_at <= now() - $2 * interval '1 millisecond' as again`,
+    [jobId, apartMs],
+  );
+  if (rows[0]?.again !== true) return false;
+  await db.query(
+    `with gone as (delete from workflow_absences where job_id = $1)
+     insert into outbox (kind, job_id, owner)
+     select 'start', id, owner from jobs where id = $1 and state = 'running'
+     on conflict (job_id, kind) do nothing`,
+    [jobId],
+  );
+  return true;
+}

@@ -1,0 +1,100 @@
+/**
+ * The relay: tells Temporal what the database has decided.
+ *   waiting  start rows not yet sent; admitted by window, one key after the other
+ *   sent     Temporal took it; the row stays until the job's first step commits, and is sent again after 30 s
+ *   gone     with the first step (start), or with Temporal's answer (cancel, repair)
+ *   quarantined  Temporal calls the request invalid: kept with the reason, never sent again by itself
+ * A crash between sending and marking repeats the sending, which the deterministic workflow id absorbs.
+ */
+import type { BusinessEvents } from '../observability/events.ts';
+import type { Wakeups } from '../store/notify.ts';
+import {
+  claimOutbox,
+  dropOutbox,
+  markOutboxFailed,
+  markStartsSent,
+  requestRepair,
+  type OutboxRow,
+} from '../store/outbox.ts';
+import { countLiveProcesses } from '../store/metrics.ts';
+import type { Pool } from '../store/pool.ts';
+import { runLoop, type Loop } from './loop.ts';
+import { isRetryable, type WorkflowStarter } from './temporal.ts';
+
+const POLL_MS = 500;
+const CLAIM_BATCH = 100;
+/** A relay that dies holding a lease blocks its rows no longer than this. */
+const LEASE_MS = 15_000;
+/** A start without a first step of its job is sent again after this. */
+const RESEND_MS = 30_000;
+const BACKOFF_MIN_MS = 500;
+const BACKOFF_MAX_MS = 30_000;
+/** Starts under way at once. */
+const PARALLEL = 16;
+
+export interface RelayDeps {
+  pool: Pool;
+  wakeups: Wakeups;
+  temporal: WorkflowStarter;
+  events: BusinessEvents;
+  /** Jobs open in Temporal per connected worker. */
+  workflowWindow: number;
+}
+
+export function startRelay(deps: RelayDeps): Loop {
+  deps.events.outboxStarted();
+  return runLoop({
+    name: 'relay',
+    wait: (signal) => deps.wakeups.next('outbox', POLL_MS, signal),
+    step: () => relayOnce(deps),
+    failed: (error) => deps.events.outboxMarkError({ error }),
+  });
+}
+
+/** One pass; true when there may be more to do at once. */
+export async function relayOnce({ pool, temporal, events, workflowWindow }: RelayDeps): Promise<boolean> {
+  const workers = Math.max(1, await countLiveProcesses(pool, 'worker'));
+  const rows = await claimOutbox(pool, {
+    window: workflowWindow * workers,
+    batch: CLAIM_BATCH,
+    leaseMs: LEASE_MS,
+  });
+  const sent: number[] = [];
+  const done: number[] = [];
+  const queue = [...rows];
+  await Promise.all(
+    Array.from({ length: Math.min(PARALLEL, queue.length) }, async () => {
+      for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
+        try {
+          const answer = await tell(temporal, row);
+          if (answer === 'closed') await requestRepair(pool, row.jobId);
+          else (row.kind === 'start' ? sent : done).push(row.id);
+        } catch (error) {
+          events.outboxEnqueueError({ jobId: row.jobId, kind: row.kind, error });
+          const delayMs = Math.min(BACKOFF_MIN_MS * 2 ** row.failures, BACKOFF_MAX_MS);
+          await markOutboxFailed(pool, row.id, String(error), delayMs, !isRetryable(error));
+        }
+      }
+    }),
+  );
+  if (sent.length > 0) await markStartsSent(pool, sent, RESEND_MS);
+  if (done.length > 0) await dropOutbox(pool, done);
+  if (sent.length + done.length > 0) events.outboxPublished(sent.length + done.length);
+  return rows.length >= CLAIM_BATCH;
+}
+
+async function tell(temporal: WorkflowStarter, row: OutboxRow): Promise<'told' | 'closed'> {
+  switch (row.kind) {
+    case 'start':
+      return (await temporal.start('jobWorkflow', `job-${row.jobId}`, { job: row.jobId, plan: row.plan })) ===
+        'closed'
+        ? 'closed'
+        : 'told';
+    case 'cancel':
+      await temporal.cancel(`job-${row.jobId}`);
+      return 'told';
+    case 'repair':
+      await temporal.start('repairWorkflow', `repair/${row.jobId}`, { job: row.jobId }, true);
+      return 'told';
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The life of one execution (docs/architecture.md):
+ *   place    -> execute at the execution's own region, first backend
+ *   staged   -> attest: receipt, terminal state and log entry in one transaction
+ *   failed   -> the next place (another backend, then the fallback regions) or, when there is none, attest the failure
+ *   lost     -> the worker went away: the same place again under the attempt number that `execute` names
+ *   stopped  -> the job is to be cancelled: told to the caller, which attests what is left
+ * Durable is what the activities commit; this function may start again from its first line at any time.
+ */
+import { ActivityFailure, isCancellation, sleep, TimeoutFailure } from '@temporalio/workflow';
+import { nextPlace, type Place, type Try } from '../domain/tries.ts';
+import type { Plan } from '../domain/jobspec/plan.ts';
+import type { Region } from '../domain/jobspec/region.ts';
+import { attest, execute } from './steps.ts';
+
+/** A worker that dies this often under one execution is dying of it. */
+const MAX_LOST_ATTEMPTS = 5;
+
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 30_000;
+
+export type ExecutionEnd = 'attested' | 'stopped';
+
+export async function runExecution(job: string, plan: Plan, index: number): Promise<ExecutionEnd> {
+  const home = plan.regions[plan.executions[index]?.[0] ?? -1] as Region;
+  const tries: Try[] = [];
+  let attempt = 1;
+  let lost = 0;
+  let place: Place | undefined = nextPlace(plan, home, tries);
+  while (place !== undefined) {
+    const answer = await executeOnce(job, plan, index, attempt, place);
+    switch (answer.kind) {
+      case 'stopped':
+        return answer.reason === 'terminal' ? 'attested' : 'stopped';
+      case 'staged':
+        await attest({ job, indexes: [index], reason: 'ended' });
+        return 'attested';
+      case 'failed':
+        tries.push({ ...place, code: answer.code, retryable: answer.retryable });
+        place = nextPlace(plan, home, tries);
+        attempt = answer.attempt + 1;
+        break;
+      case 'lost':
+        if (++lost > MAX_LOST_ATTEMPTS) place = undefined;
+        attempt = answer.next;
+        break;
+    }
+  }
+  await attest({ job, indexes: [index], reason: 'ended' });
+  return 'attested';
+}
+
+/**
+ * `execute`, asked again under the same number when no answer came: it then learns what became of the attempt. A worker
+ * that vanished is a time-out and known at once; an error means that the database could not be reached, so wait first.
+ */
+async function executeOnce(
+  job: string,
+  plan: Plan,
+  index: number,
+  attempt: number,
+  place: Place,
+): ReturnType<ReturnType<typeof execute>> {
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+    try {
+      return await execute(
+        place.backend,
+        plan,
+      )({
+        job,
+        index,
+        attempt,
+        ...place,
+        timeout_ms: plan.timeout_ms,
+        provider_timeout_ms: plan.provider_timeout_ms,
+      });
+    } catch (error) {
+      if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+      if (!(error.cause instanceof TimeoutFailure)) await sleep(waitMs);
+    }
+  }
+}

@@ -1,0 +1,2 @@
+export { jobWorkflow, jobPartWorkflow } from './job.ts';
+export { repairWorkflow } from './repair.ts';
