@@ -37,6 +37,11 @@ export interface StreamEvent {
   recordedAt: Date;
 }
 
+export interface AppendOptions {
+  /** Append only when this is the stream's last seq (0: the stream is empty). */
+  expectedSeq?: number;
+}
+
 export type EventErrorCode = 'idempotency_conflict' | 'seq_conflict' | 'payload_too_large' | 'stream_unknown';
 
 export class EventError extends Error {
@@ -111,8 +116,7 @@ export async function appendToStream(
   tx: Transaction,
   stream: string,
   events: readonly NewEvent[],
-  /** Append only when this is the stream's last seq (0: the stream is empty). */
-  expectedSeq?: number,
+  { expectedSeq }: AppendOptions = {},
 ): Promise<AppendedEvent[]> {
   const texts = events.map(payloadText);
   const { rows: heads } = await tx.query<{ seq: number }>(

@@ -8,7 +8,11 @@ const cursors = fc.record({
 });
 
 test('every cursor is read back as it was written', () => {
-  fc.assert(fc.property(cursors, (cursor) => expect(parseCursor(formatCursor(cursor))).toEqual(cursor)));
+  fc.assert(
+    fc.property(cursors, (cursor) => {
+      expect(parseCursor(formatCursor(cursor))).toEqual(cursor);
+    }),
+  );
 });
 
 test('a text that is read is the only text of its cursor', () => {

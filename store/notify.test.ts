@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { testDatabase } from '../test/support/postgres.ts';
+import { createNotifier, createWakeups } from './notify.ts';
+import type { Notifier, Wakeups } from './notify.ts';
+import { createPool } from './pool.ts';
+
+/** Longer than any test may take: a call that ends by this poll has failed. */
+const NEVER_MS = 60_000;
+
+let db: Awaited<ReturnType<typeof testDatabase>>;
+let notifier: Notifier;
+let wakeups: Wakeups;
+beforeAll(async () => {
+  db = await testDatabase();
+  notifier = createNotifier(db.pool);
+  wakeups = await createWakeups(db.url);
+});
+afterAll(async () => {
+  await notifier[Symbol.asyncDispose]();
+  await wakeups[Symbol.asyncDispose]();
+  await db[Symbol.asyncDispose]();
+});
+
+async function endsWithin(ms: number, promise: Promise<void>): Promise<boolean> {
+  const late = new AbortController();
+  const timer = delay(ms, false, { signal: late.signal }).catch(() => false);
+  return Promise.race([promise.then(() => true), timer]).finally(() => late.abort());
+}
+
+test('a notification wakes those who wait on its channel, and nobody else', async () => {
+  const { signal } = new AbortController();
+  const other = new AbortController();
+  const outbox = wakeups.next('outbox', NEVER_MS, signal);
+  const log = wakeups.next('log', NEVER_MS, other.signal);
+  notifier.notify('outbox');
+  expect(await endsWithin(5_000, outbox)).toBe(true);
+  expect(await endsWithin(20, log)).toBe(false);
+  other.abort();
+  expect(await endsWithin(1_000, log)).toBe(true);
+});
+
+test('a notification between two calls is not lost, for each of two loops', async () => {
+  const first = new AbortController().signal;
+  const second = new AbortController().signal;
+  await wakeups.next('events', 1, first);
+  await wakeups.next('events', 1, second);
+  const witness = wakeups.next('events', NEVER_MS, new AbortController().signal);
+  notifier.notify('events');
+  expect(await endsWithin(5_000, witness)).toBe(true);
+  expect(await endsWithin(100, wakeups.next('events', NEVER_MS, first))).toBe(true);
+  expect(await endsWithin(100, wakeups.next('events', NEVER_MS, second))).toBe(true);
+  // It was one notification, so it wakes each loop once.
+  expect(await endsWithin(30, wakeups.next('events', NEVER_MS, first))).toBe(false);
+});
+
+test('many notifications of a moment are sent as few', async () => {
+  const received: string[] = [];
+  const listener = await db.pool.connect();
+  listener.on('notification', ({ channel }) => received.push(channel));
+  await listener.query('listen beacon_feed');
+  const { signal } = new AbortController();
+  await wakeups.next('feed', 1, signal);
+  for (let i = 0; i < 10_000; i++) notifier.notify('feed');
+  await wakeups.next('feed', NEVER_MS, signal);
+  await vi.waitFor(async () => {
+    await listener.query('select 1');
+    expect(received.length).toBeGreaterThan(0);
+  });
+  expect(received.length).toBeLessThanOrEqual(2);
+  await listener.query('unlisten *');
+  listener.release(true);
+});
+
+test('both ends survive that PostgreSQL ends their connections', async () => {
+  const owner = createPool({ databaseUrl: db.url, name: 'killer', role: null });
+  const killed = await owner.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where application_name in ('beacon notifier', 'beacon wakeups') and datname = current_database()`,
+  );
+  await owner.end();
+  expect(killed.rowCount).toBe(2);
+  const { signal } = new AbortController();
+  await vi.waitFor(
+    async () => {
+      notifier.notify('log');
+      expect(await endsWithin(200, wakeups.next('log', NEVER_MS, signal))).toBe(true);
+      // Twice, since reconnecting itself wakes everybody once.
+      notifier.notify('log');
+      expect(await endsWithin(200, wakeups.next('log', NEVER_MS, signal))).toBe(true);
+    },
+    { timeout: 10_000, interval: 20 },
+  );
+});
+
+test('without a server nobody is disturbed: notify returns, next ends by its poll', async () => {
+  const unreachable = 'postgres://127.0.0.1:1/none';
+  const pool = { options: { connectionString: unreachable } } as typeof db.pool;
+  await using lonely = createNotifier(pool);
+  await using deaf = await createWakeups(unreachable);
+  lonely.notify('feed');
+  expect(await endsWithin(2_000, deaf.next('feed', 10, new AbortController().signal))).toBe(true);
+});
