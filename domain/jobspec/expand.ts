@@ -1,0 +1,111 @@
+import { LIMITS } from '../limits.ts';
+import { JobSpecError } from './error.ts';
+import type { Plan } from './plan.ts';
+import type { Region } from './region.ts';
+import type { JobSpec } from './spec.ts';
+
+/** What the operator's settings add to a job's plan. */
+export interface PlanSettings {
+  /** Ordered backends by region; `*` stands for every region without a row of its own. */
+  backends: Partial<Record<Region | '*', readonly string[]>>;
+  deadlineMs: number;
+  maxParallel: number;
+  attemptsPerRegion: number;
+}
+
+/**
+ * The frozen plan of a job: regions × models × questions in that order of nesting, a model only in its own regions.
+ * Throws JobSpecError where the job cannot be planned or cannot succeed.
+ */
+export function expandPlan(spec: JobSpec, settings: PlanSettings): Plan {
+  const { constraints, models, questions } = spec;
+  const executions = expand(spec);
+  const plan: Plan = {
+    v: 1,
+    regions: constraints.regions,
+    fallback_regions: constraints.fallbackRegions,
+    models: models.map((model) => model.id),
+    questions: questions.length,
+    executions,
+    backends: chooseBackends(spec, settings),
+    min_regions: constraints.minRegions,
+    min_success_rate: constraints.minSuccessRate,
+    timeout_ms: constraints.timeoutMs,
+    provider_timeout_ms: constraints.providerTimeoutMs,
+    deadline_ms: settings.deadlineMs,
+    max_parallel: settings.maxParallel,
+    attempts_per_region: settings.attemptsPerRegion,
+  };
+  checkReach(plan);
+  // Only model ids can hold more than one byte per code unit; three is UTF-8's worst per unit.
+  if (JSON.stringify(plan).length + 2 * plan.models.join('').length > LIMITS.planBytes) {
+    throw new JobSpecError('models', `the job's plan is larger than ${LIMITS.planBytes} bytes`);
+  }
+  return plan;
+}
+
+function expand({ constraints, models, questions }: JobSpec): Plan['executions'] {
+  for (const { path, id, regions } of models) {
+    if (!regions.some((region) => constraints.regions.includes(region))) {
+      throw new JobSpecError(
+        `${path}.regions`,
+        `the model ${id} runs in ${regions.join(', ')}, none of which is among the job's regions ${constraints.regions.join(', ')}`,
+      );
+    }
+  }
+  const asked = questions.length === 0 ? [-1] : [...questions.keys()];
+  const pairs: [region: number, model: number][] = constraints.regions.flatMap((name, region) =>
+    models.length === 0
+      ? [[region, -1] as [number, number]]
+      : [...models.keys()]
+          .filter((i) => models[i]!.regions.includes(name))
+          .map((i): [number, number] => [region, i]),
+  );
+  const total = pairs.length * asked.length;
+  if (total > LIMITS.executionsPerJob) {
+    throw new JobSpecError(
+      questions.length > 0 ? 'questions' : 'models',
+      `the job expands to ${total} executions (regions × models × questions); at most ${LIMITS.executionsPerJob} are allowed`,
+    );
+  }
+  return pairs.flatMap(([region, model]) =>
+    asked.map((question): Plan['executions'][number] => [region, model, question]),
+  );
+}
+
+function chooseBackends({ constraints }: JobSpec, settings: PlanSettings): Plan['backends'] {
+  const known = new Set(Object.values(settings.backends).flat());
+  constraints.backends?.forEach((name, i) => {
+    if (known.has(name)) return;
+    throw new JobSpecError(
+      `constraints.backends[${i}]`,
+      `constraints.backends[${i}]: this server has no backend "${name}"; it has ${[...known].join(', ')}`,
+    );
+  });
+  const backends: Plan['backends'] = {};
+  for (const region of [...constraints.regions, ...constraints.fallbackRegions]) {
+    const configured = settings.backends[region] ?? settings.backends['*'] ?? [];
+    const chosen = configured.filter((name) => constraints.backends?.includes(name) ?? true);
+    if (chosen.length === 0) {
+      throw new JobSpecError(
+        configured.length === 0 ? 'constraints.regions' : 'constraints.backends',
+        configured.length === 0
+          ? `this server has no backend for the region ${region}`
+          : `none of the backends that the job allows serves the region ${region}; there it could be ${configured.join(', ')}`,
+      );
+    }
+    backends[region] = chosen;
+  }
+  return backends;
+}
+
+/** A job whose executions cannot reach `min_regions` regions would fail after all its work; say so before. */
+function checkReach(plan: Plan): void {
+  const reachable = new Set(plan.fallback_regions);
+  for (const [region] of plan.executions) reachable.add(plan.regions[region]!);
+  if (reachable.size >= plan.min_regions) return;
+  throw new JobSpecError(
+    'constraints.min_regions',
+    `constraints.min_regions is ${plan.min_regions}, but the job's models run only in ${[...reachable].join(', ')}`,
+  );
+}
