@@ -1,0 +1,116 @@
+/**
+ * Every way in which this API says no: code, status and the text that people read. One catalogue (spec: core §8); the
+ * codes and texts that older clients know are kept (docs/api.md). `details` may say more, an inside message never does.
+ */
+const CATALOGUE = {
+  // The request as such
+  invalid_content_type: [400, 'the content type must be application/json'],
+  invalid_body: [400, 'the request has no body'],
+  invalid_json: [400, 'the body is not valid JSON'],
+  validation_error: [400, 'the request is not valid'],
+  invalid_cursor: [400, 'the cursor is not one of ours'],
+  invalid_execution_id: [400, 'invalid execution ID: a UUID or a number is expected'],
+  body_too_large: [413, 'the body is larger than 1 MiB'],
+  bad_request: [400, 'the request is not valid HTTP'],
+  request_timeout: [408, 'the request took too long to arrive'],
+  headers_too_large: [431, 'the headers are too large'],
+  host_not_allowed: [403, 'this Host is not served here; add its name to ALLOWED_HOSTS'],
+  origin_not_allowed: [403, 'this Origin may not call the API; add it to CORS_ORIGINS'],
+  not_found: [404, 'no such path'],
+
+  // Submitting a job
+  'missing_field:signature': [400, 'signature is required'],
+  'missing_field:public_key': [400, 'public_key is required'],
+  'missing_field:metadata': [400, 'metadata is required'],
+  'missing_field:timestamp': [400, 'metadata.timestamp is required'],
+  'missing_field:nonce': [400, 'metadata.nonce is required'],
+  'invalid_field:timestamp': [400, 'metadata.timestamp must be a string'],
+  'invalid_encoding:public_key': [400, 'public_key must be 32 bytes in standard base64'],
+  canonicalization_error: [400, 'no canonical form can be made of this body'],
+  signature_mismatch: [400, 'signature verification failed'],
+  timestamp_invalid: [400, 'metadata.timestamp is not acceptable'],
+  'trust_violation:unknown': [400, 'untrusted signing key: unknown key'],
+  'trust_violation:revoked': [400, 'trusted key revoked'],
+  'trust_violation:expired': [400, 'trusted key expired'],
+  'trust_violation:not_yet_valid': [400, 'trusted key not yet valid'],
+  replay_detected: [400, 'replay detected'],
+  id_taken: [409, 'this job id is taken by another key or content'],
+  idempotency_key_reused: [409, 'this Idempotency-Key was used with another body'],
+  rate_limit_exceeded: [429, 'rate limit exceeded'],
+  intake_busy: [429, 'too many submits wait; try again'],
+  backlog_full: [429, 'too many jobs wait for their start; try again later'],
+  'protection_unavailable:replay': [503, 'replay protection unavailable'],
+  persistence_unavailable: [503, 'persistence unavailable'],
+
+  // Who may
+  unauthorized: [401, 'this needs a request signed by the job\'s key or an operator token'],
+  invalid_auth_format: [401, 'the Authorization header must be "Bearer <token>"'],
+  admin_auth_not_configured: [503, 'no operator token is configured'],
+  invalid_token: [403, 'this operator token is not valid'],
+  forbidden: [403, 'this key may not change this job'],
+  invalid_signed_request: [401, 'the signed request is not valid'],
+
+  // Reading
+  job_not_found: [404, 'job not found'],
+  execution_not_found: [404, 'execution not found'],
+  receipt_not_found: [404, 'execution or receipt not found'],
+  file_not_found: [404, 'file not found'],
+  bundle_not_found: [404, 'bundle not found'],
+  bundle_not_ready: [404, 'not everything of this bundle is in the log yet'],
+  proof_not_found: [404, 'proof not found'],
+  not_yet_logged: [404, 'the entry is not in the log yet; try again'],
+  cid_is_bundle: [404, 'this CID is a bundle; ask for the proofs of its receipts'],
+  proof_subject_missing: [400, 'index, execution_id or ipfs_cid is required'],
+  proof_subjects_disagree: [409, 'index, execution_id and ipfs_cid name different entries'],
+  log_not_found: [404, 'this server has no transparency log yet'],
+  tile_not_found: [404, 'no such tile at this size of the log'],
+
+  internal_error: [500, 'internal error'],
+  unavailable: [503, 'the service is not available'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ErrorCode = keyof typeof CATALOGUE;
+
+export interface ErrorExtras {
+  /** Replaces the catalogue's text where more can be said; never an inside message. */
+  message?: string;
+  details?: Record<string, unknown>;
+  /** Whole seconds. */
+  retryAfterS?: number;
+  cause?: unknown;
+}
+
+/** An answer that is an error; the error handler writes it in the shape of the surface. */
+export class ApiError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly details: Record<string, unknown> | undefined;
+  readonly retryAfterS: number | undefined;
+
+  constructor(code: ErrorCode, { message, details, retryAfterS, cause }: ErrorExtras = {}) {
+    super(message ?? CATALOGUE[code][1], cause === undefined ? {} : { cause });
+    this.name = 'ApiError';
+    this.code = code;
+    this.status = CATALOGUE[code][0];
+    this.details = details;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+export interface ErrorBody {
+  error: string;
+  error_code: ErrorCode;
+  code: ErrorCode;
+  details?: Record<string, unknown>;
+  request_id: string;
+}
+
+export function errorBody(error: ApiError, requestId: string): ErrorBody {
+  return {
+    error: error.message,
+    error_code: error.code,
+    code: error.code,
+    ...(error.details === undefined ? {} : { details: error.details }),
+    request_id: requestId,
+  };
+}

@@ -1,0 +1,74 @@
+import { isIP } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+import cors from '@fastify/cors';
+import type { FastifyInstance } from 'fastify';
+import { ApiError } from '../errors.ts';
+
+export interface AccessSettings {
+  allowedHosts: readonly string[];
+  corsOrigins: readonly string[];
+}
+
+/** Why a request may not come in, or undefined. Also asked by the feed for the upgrade of `/ws`. */
+export type AccessGate = (
+  request: Pick<IncomingMessage, 'headers'> & { socket: { localAddress?: string | undefined } },
+  rules?: { anyOrigin?: boolean },
+) => 'host_not_allowed' | 'origin_not_allowed' | undefined;
+
+const LOOPBACK_NAME = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+const PREFLIGHT_MAX_AGE_S = 86_400;
+
+/**
+ * A web page cannot choose the Host and Origin that its browser sends, so a name that is not ours (DNS rebinding) and a
+ * page that is not ours are both refused (spec: core §3). An address as Host is served when it is the one that was
+ * reached: probes and scrapers use it, and no rebinding can.
+ */
+export function createAccessGate({ allowedHosts, corsOrigins }: AccessSettings): AccessGate {
+  const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()));
+  const origins = new Set(corsOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
+  return ({ headers, socket }, { anyOrigin = false } = {}) => {
+    const authority = headers.host?.toLowerCase() ?? '';
+    const name = authority.replace(/:\d*$/, '');
+    const served =
+      hosts.has('*') || hosts.has(name) || LOOPBACK_NAME.test(name) || isReached(name, socket.localAddress);
+    if (!served) return 'host_not_allowed';
+    const origin = headers.origin?.toLowerCase();
+    if (origin === undefined || anyOrigin || origins.has(origin)) return undefined;
+    const same = origin === `http://${authority}` || origin === `https://${authority}`;
+    return same ? undefined : 'origin_not_allowed';
+  };
+}
+
+function isReached(name: string, localAddress: string | undefined): boolean {
+  const address = name.replace(/^\[|\]$/g, '');
+  return isIP(address) !== 0 && localAddress?.toLowerCase().replace(/^::ffff:/, '') === address;
+}
+
+export async function registerAccess(
+  app: FastifyInstance,
+  settings: AccessSettings,
+  gate: AccessGate,
+): Promise<void> {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    });
+    const { anyOrigin = false } = request.routeOptions.config;
+    const refusal = gate(request.raw, { anyOrigin });
+    if (refusal !== undefined) throw new ApiError(refusal);
+  });
+  await app.register(cors, {
+    delegator: (request, done) => {
+      done(null, {
+        origin: request.routeOptions.config.anyOrigin === true ? '*' : [...settings.corsOrigins],
+        methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
+        allowedHeaders: ['Content-Type', 'Authorization', 'X-Admin-Token', 'X-Request-ID', 'Idempotency-Key'],
+        exposedHeaders: ['X-Request-ID', 'ETag', 'Retry-After', 'Location'],
+        maxAge: PREFLIGHT_MAX_AGE_S,
+      });
+    },
+  });
+}

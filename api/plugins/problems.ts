@@ -1,0 +1,47 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { isUnavailable } from '../../store/unavailable.ts';
+import { ApiError, errorBody, type ErrorCode } from '../errors.ts';
+
+/** What Fastify itself refuses, in the words of our catalogue. */
+const FASTIFY_CODES: Record<string, ErrorCode> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'invalid_content_type',
+  FST_ERR_CTP_EMPTY_TYPE: 'invalid_content_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad_request',
+  FST_ERR_BAD_URL: 'bad_request',
+};
+
+/** Every error leaves through here, in one shape; what we did not foresee is logged whole and answered with a code only. */
+export function registerProblems(app: FastifyInstance): void {
+  app.setErrorHandler<FastifyError>((error, request, reply) => sendProblem(toApiError(error), request, reply));
+  app.setNotFoundHandler((request, reply) => sendProblem(new ApiError('not_found'), request, reply));
+}
+
+export function sendProblem(error: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error.status >= 500) request.log.error({ err: error.cause ?? error, code: error.code }, 'request failed');
+  if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS));
+  if (error.status === 401) reply.header('www-authenticate', 'Bearer');
+  reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-disposition');
+  return reply.code(error.status).type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error, request.id)));
+}
+
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const issues = error.validation.map((issue) => ({
+      field: issue.instancePath.replace(/^\//, '').replaceAll('/', '.'),
+      message: issue.message ?? 'invalid',
+    }));
+    const [first] = issues;
+    return new ApiError('validation_error', {
+      ...(first === undefined ? {} : { message: `${first.field}: ${first.message}` }),
+      details: { field: first?.field, issues },
+    });
+  }
+  const { code, statusCode } = error as Partial<FastifyError>;
+  const known = code === undefined ? undefined : FASTIFY_CODES[code];
+  if (known !== undefined) return new ApiError(known);
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return new ApiError('bad_request');
+  return new ApiError(isUnavailable(error) ? 'persistence_unavailable' : 'internal_error', { cause: error });
+}

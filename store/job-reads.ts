@@ -1,0 +1,114 @@
+import type { JobState } from '../domain/states.ts';
+import type { Queryable } from './pool.ts';
+import { viewerValues, visibleTo, type Viewer } from './principals.ts';
+
+/** A job's state without its spec. */
+export interface JobRow {
+  id: string;
+  owner: string;
+  form: string;
+  name: string;
+  visibility: 'public' | 'private';
+  state: JobState;
+  version: number;
+  total: number;
+  open: number;
+  completed: number;
+  cancel_requested_at: Date | null;
+  created_at: Date;
+  started_at: Date | null;
+  ended_at: Date | null;
+  failure: object | null;
+  summary_cid: string | null;
+  manifest_cid: string | null;
+}
+
+const JOB_COLUMNS = `j.id, j.owner, j.form, j.name, j.visibility, j.state, j.version, j.total, j.open, j.completed,
+  j.cancel_requested_at, j.created_at, j.started_at, j.ended_at, j.failure, j.summary_cid, j.manifest_cid`;
+
+/** A job that `viewer` may see, by its primary key, with the bytes that were received. */
+export async function getJob(
+  db: Queryable,
+  id: string,
+  viewer: Viewer,
+): Promise<(JobRow & { raw: Buffer }) | undefined> {
+  const { rows } = await db.query<JobRow & { raw: Buffer }>({
+    name: 'get-job',
+    text: `select ${JOB_COLUMNS}, j.raw from jobs j where j.id = $1 and ${visibleTo('j', 2)}`,
+    values: [id, ...viewerValues(viewer)],
+  });
+  return rows[0];
+}
+
+/** The same without the bytes, where only the state or the right to see it is asked. */
+export async function getJobState(db: Queryable, id: string, viewer: Viewer): Promise<JobRow | undefined> {
+  const { rows } = await db.query<JobRow>({
+    name: 'get-job-state',
+    text: `select ${JOB_COLUMNS} from jobs j where j.id = $1 and ${visibleTo('j', 2)}`,
+    values: [id, ...viewerValues(viewer)],
+  });
+  return rows[0];
+}
+
+/** Where a page of the list ended. `at` is PostgreSQL's own text of the time: a Date would lose its microseconds. */
+export interface JobPosition {
+  at: string;
+  id: string;
+}
+
+export interface JobListInput {
+  states?: readonly JobState[];
+  after?: JobPosition;
+  limit: number;
+  viewer: Viewer;
+}
+
+/** Newest first; a job that is accepted while somebody pages comes before his first page and moves nothing. */
+export async function listJobs(
+  db: Queryable,
+  { states, after, limit, viewer }: JobListInput,
+): Promise<(JobRow & { at: string })[]> {
+  const { rows } = await db.query<JobRow & { at: string }>(
+    `select ${JOB_COLUMNS}, to_char(j.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+     from jobs j
+     where ${visibleTo('j', 1)}
+       and ($3::text[] is null or j.state = any ($3))
+       and ($4::timestamptz is null or (j.created_at, j.id) < ($4, $5::text collate "C"))
+     order by j.created_at desc, j.id desc
+     limit $6`,
+    [...viewerValues(viewer), states ?? null, after?.at ?? null, after?.id ?? null, limit],
+  );
+  return rows;
+}
+
+export interface EventRow {
+  seq: number;
+  type: string;
+  payload: object;
+  execution_id: string | null;
+  recorded_at: Date;
+}
+
+/** The events of a job's own stream, in order; the caller asked before whether the job may be seen. */
+export async function listJobEvents(
+  db: Queryable,
+  jobId: string,
+  afterSeq: number,
+  limit: number,
+): Promise<EventRow[]> {
+  const { rows } = await db.query<EventRow>(
+    `select seq, type, payload, execution_id, recorded_at from events
+     where stream = 'job:' || $1 and seq > $2 order by seq limit $3`,
+    [jobId, afterSeq, limit],
+  );
+  return rows;
+}
+
+/** Jobs that wait for their start, counted up to `atMost`. */
+export async function countBacklog(db: Queryable, atMost: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*) as n from (select from outbox where kind = 'start' limit $1) waiting`,
+    [atMost],
+  );
+  return rows[0]?.n ?? 0;
+}

@@ -1,0 +1,29 @@
+import type { Queryable } from './pool.ts';
+
+/** Who asks, as far as it decides what he may see: `all` for an operator, else the public and what his key owns. */
+export interface Viewer {
+  all: boolean;
+  owner: string | null;
+}
+
+/** The condition under which a row with `owner` and `visibility` is seen, with the viewer's parameters at `$at`, `$at + 1`. */
+export function visibleTo(row: string, at: number): string {
+  return `(${row}.visibility = 'public' or $${at}::bool or ${row}.owner = $${at + 1}::text)`;
+}
+
+export function viewerValues(viewer: Viewer): [boolean, string | null] {
+  return [viewer.all, viewer.owner];
+}
+
+/**
+ * Spends the nonce of a signed request; false when it was spent before. Requests are only taken while fresh, so nonces
+ * of an hour ago can go.
+ */
+export async function spendNonce(db: Queryable, owner: string, nonce: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `with old as (delete from request_nonces where owner = $1 and used_at < now() - interval '1 hour')
+     insert into request_nonces (owner, nonce) values ($1, $2) on conflict do nothing`,
+    [owner, nonce],
+  );
+  return rowCount === 1;
+}
