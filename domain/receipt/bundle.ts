@@ -1,0 +1,87 @@
+import { fromUtf8 } from '../encoding.ts';
+import { ReceiptError } from './error.ts';
+import { exact, list, oneOf, optional, text, type Shape } from './shape.ts';
+
+/**
+ * Beacon bundles: everything that checking needs, in one JSON file (docs/receipt.md). Receipts, summaries, envelopes and
+ * leaves stand in them as strings that hold their exact bytes; a job spec, whose bytes are somebody else's, as base64.
+ */
+export const EXECUTION_BUNDLE = 'application/vnd.beacon.execution-bundle.v1+json';
+export const JOB_BUNDLE = 'application/vnd.beacon.job-bundle.v1+json';
+
+/** How one document stands in the log. */
+export interface LogLink {
+  /** The DSSE envelope. */
+  dsse: string;
+  /** The log entry. */
+  leaf: string;
+  /** `c2sp.org/tlog-proof@v1`; all of one bundle lead to the same checkpoint. */
+  tlog_proof: string;
+}
+
+export interface ReceiptLink extends LogLink {
+  receipt: string;
+}
+
+export interface SummaryLink extends LogLink {
+  summary: string;
+}
+
+export interface ExecutionBundle extends ReceiptLink {
+  media_type: typeof EXECUTION_BUNDLE;
+  spec?: string;
+  /** The start entry of the key that signed. */
+  key_proof: LogLink;
+}
+
+export interface JobBundle {
+  media_type: typeof JOB_BUNDLE;
+  spec: string;
+  summary: SummaryLink;
+  executions: ReceiptLink[];
+  key_proofs: LogLink[];
+}
+
+export type Bundle = ExecutionBundle | JobBundle;
+
+const link = { dsse: text, leaf: text, tlog_proof: text };
+
+const executionBundle: Shape<ExecutionBundle> = exact<ExecutionBundle>({
+  media_type: oneOf(EXECUTION_BUNDLE),
+  spec: optional(text),
+  receipt: text,
+  ...link,
+  key_proof: exact<LogLink>(link),
+});
+
+const jobBundle: Shape<JobBundle> = exact<JobBundle>({
+  media_type: oneOf(JOB_BUNDLE),
+  spec: text,
+  summary: exact<SummaryLink>({ summary: text, ...link }),
+  executions: list(exact<ReceiptLink>({ receipt: text, ...link })),
+  key_proofs: list(exact<LogLink>(link)),
+});
+
+/** Reads a bundle file; throws ReceiptError `bundle_malformed`. */
+export function parseBundle(bytes: Uint8Array): Bundle {
+  const json = fromUtf8(bytes);
+  if (json === undefined) throw new ReceiptError('bundle_malformed', 'a bundle is UTF-8');
+  try {
+    return readBundle(JSON.parse(json));
+  } catch (error) {
+    if (error instanceof ReceiptError) throw error;
+    throw new ReceiptError('bundle_malformed', 'a bundle is JSON');
+  }
+}
+
+/** The same for a value that is parsed already. */
+export function readBundle(value: unknown): Bundle {
+  const mediaType: unknown = (value as { media_type?: unknown } | null)?.media_type;
+  try {
+    if (mediaType === EXECUTION_BUNDLE) return executionBundle.read(value, '');
+    if (mediaType === JOB_BUNDLE) return jobBundle.read(value, '');
+  } catch (error) {
+    throw new ReceiptError('bundle_malformed', error instanceof Error ? error.message : String(error));
+  }
+  throw new ReceiptError('bundle_malformed', 'media_type names no bundle that this version reads');
+}

@@ -1,0 +1,192 @@
+import type { Verifiers } from '../crypto.ts';
+import { fromBase64, toHex, utf8 } from '../encoding.ts';
+import {
+  EXECUTION_BUNDLE,
+  readBundle,
+  type Bundle,
+  type ExecutionBundle,
+  type JobBundle,
+  type LogLink,
+} from './bundle.ts';
+import { cidOfDigest } from './cid.ts';
+import { verifyCompleteness, type FoundReceipt } from './completeness.ts';
+import { parseExecutionReceipt, type Origin } from './execution-receipt.ts';
+import { parseJobSummary } from './job-summary.ts';
+import { receiptStatement, summaryStatement } from './statement.ts';
+import type { ReceiptLink } from './bundle.ts';
+import { BrokenLink, demand, within, type SpecFacts, type Trust, type Verdict } from './verdict.ts';
+import { LogCheck } from './verify-log.ts';
+import { verifyKeyEntry, verifySigned, type ReceiptKey } from './verify-signed.ts';
+
+/**
+ * Checks a bundle offline, link by link, and names the first that is broken. The order is such that each altered piece
+ * is told by its own name: first what carries its own signature (spec, key entries), then each document with its envelope,
+ * statement and leaf, for a job its completeness, then the checkpoint, and last that every leaf and key stand in it.
+ */
+export interface VerifyTools {
+  verifiers: Verifiers;
+  /** Checks the signature of a job spec on its raw bytes (domain/signing); throws when it does not hold. */
+  verifySpec: (bytes: Uint8Array) => SpecFacts;
+}
+
+const NOT_CHECKED_FOR_RETIREMENT = 'receipt key not checked for retirement (needs the log)';
+const WITHOUT_SPEC = 'no job spec in the bundle: its signature was not checked';
+
+/** `bundle` is what `readBundle` takes: the parsed JSON of a bundle file. Never throws on account of its input. */
+export function verifyBundle(bundle: unknown, trust: Trust, tools: VerifyTools): Verdict {
+  return settle(() => {
+    const read: Bundle = within('bundle', '', () => readBundle(bundle));
+    return read.media_type === EXECUTION_BUNDLE
+      ? checkExecution(read, trust, tools)
+      : checkJob(read, trust, tools);
+  });
+}
+
+export function verifyExecutionBundle(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
+  return settle(() => checkExecution(bundle, trust, tools));
+}
+
+export function verifyJobBundle(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict {
+  return settle(() => checkJob(bundle, trust, tools));
+}
+
+function settle(check: () => Verdict): Verdict {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof BrokenLink)) throw error;
+    return { ok: false, link: error.code, where: error.where, reason: error.message };
+  }
+}
+
+function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
+  const { verifiers } = tools;
+  const spec = bundle.spec === undefined ? undefined : checkSpec(bundle.spec, tools);
+  const key = verifyKeyEntry(bundle.key_proof, trust, verifiers, 'key_proof');
+  const keys = new Map([[key.id, key]]);
+  const { receipt, digest } = checkReceipt(bundle, keys, verifiers, 'receipt');
+  if (spec !== undefined) demandSpec(receipt.origin, spec, 'receipt');
+
+  const log = new LogCheck(trust, verifiers);
+  log.verifyCheckpoint(bundle, 'receipt');
+  log.verifyCheckpoint(bundle.key_proof, 'key_proof');
+  const logIndex = log.verifyInclusion(bundle, 'proof', 'receipt');
+  log.verifyInclusion(bundle.key_proof, 'key', 'key_proof');
+  const { execution_id: executionId, outcome, origin } = receipt;
+  return {
+    ok: true,
+    kind: 'execution',
+    ...logFacts(log),
+    outcome,
+    ...(origin.kind === 'job' ? { jobId: origin.id } : {}),
+    ...(spec === undefined ? {} : { specForm: spec.facts.form }),
+    receiptKeyIds: [key.id],
+    executions: [{ executionId, outcome, receiptCid: cidOfDigest(digest), logIndex }],
+    notes: [NOT_CHECKED_FOR_RETIREMENT, ...(spec === undefined ? [WITHOUT_SPEC] : [])],
+  };
+}
+
+function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict {
+  const { verifiers } = tools;
+  const spec = checkSpec(bundle.spec, tools);
+  const keys = new Map<string, ReceiptKey>();
+  for (const [i, entry] of bundle.key_proofs.entries()) {
+    const key = verifyKeyEntry(entry, trust, verifiers, `key_proofs[${i}]`);
+    keys.set(key.id, key);
+  }
+  const bytes = utf8(bundle.summary.summary);
+  const summary = within('summary', 'summary', () => parseJobSummary(bytes));
+  const statement = (digest: Uint8Array) => summaryStatement(summary, digest);
+  const digest = verifySigned(
+    { bytes, kind: 'summary', statement },
+    bundle.summary,
+    keys,
+    verifiers,
+    'summary',
+  );
+  demandSpec(summary.origin, spec, 'summary');
+  demand(summary.origin.id === summary.job_id, 'summary', 'summary', 'the summary is of two jobs');
+
+  const receipts = bundle.executions.map((entry, i) =>
+    checkReceipt(entry, keys, verifiers, `executions[${i}]`),
+  );
+  verifyCompleteness(summary, receipts, spec.facts);
+
+  const log = new LogCheck(trust, verifiers);
+  const entries: [LogLink, string][] = [
+    [bundle.summary, 'summary'],
+    ...bundle.executions.map((entry, i): [LogLink, string] => [entry, `executions[${i}]`]),
+  ];
+  const keyEntries = bundle.key_proofs.map((entry, i): [LogLink, string] => [entry, `key_proofs[${i}]`]);
+  for (const [entry, where] of [...entries, ...keyEntries]) log.verifyCheckpoint(entry, where);
+  const indexes = entries.map(([entry, where]) => log.verifyInclusion(entry, 'proof', where));
+  for (const [entry, where] of keyEntries) log.verifyInclusion(entry, 'key', where);
+  return {
+    ok: true,
+    kind: 'job',
+    ...logFacts(log),
+    outcome: summary.outcome,
+    jobId: summary.job_id,
+    summaryCid: cidOfDigest(digest),
+    specForm: spec.facts.form,
+    receiptKeyIds: [...keys.keys()],
+    executions: receipts.map(({ receipt, digest }, i) => ({
+      executionId: receipt.execution_id,
+      outcome: receipt.outcome,
+      receiptCid: cidOfDigest(digest),
+      logIndex: indexes[i + 1]!,
+    })),
+    notes: [NOT_CHECKED_FOR_RETIREMENT],
+  };
+}
+
+interface CheckedSpec {
+  facts: SpecFacts;
+  /** Hex. */
+  sha256: string;
+}
+
+function checkSpec(base64: string, { verifiers, verifySpec }: VerifyTools): CheckedSpec {
+  const bytes = fromBase64(base64);
+  demand(bytes !== undefined, 'spec', 'spec', 'the job spec is not base64');
+  return {
+    facts: within('spec', 'spec', () => verifySpec(bytes)),
+    sha256: toHex(verifiers.sha256(bytes)),
+  };
+}
+
+function demandSpec(origin: Origin, { facts, sha256 }: CheckedSpec, where: string): void {
+  demand(origin.spec_sha256 === sha256, 'spec', where, 'signed for another job spec');
+  const sameKey = origin.public_key === undefined || origin.public_key === facts.publicKey;
+  demand(sameKey, 'spec', where, 'states another public key than the job spec');
+  demand(
+    origin.form === undefined || origin.form === facts.form,
+    'spec',
+    where,
+    'states another canonical form',
+  );
+}
+
+function checkReceipt(
+  entry: ReceiptLink,
+  keys: ReadonlyMap<string, ReceiptKey>,
+  verifiers: Verifiers,
+  where: string,
+): FoundReceipt & { digest: Uint8Array } {
+  const bytes = utf8(entry.receipt);
+  const receipt = within('receipt', where, () => parseExecutionReceipt(bytes));
+  const statement = (digest: Uint8Array) => receiptStatement(receipt, digest);
+  const digest = verifySigned({ bytes, kind: 'receipt', statement }, entry, keys, verifiers, where);
+  const { output } = receipt;
+  if (output?.inline !== undefined) {
+    const inline = utf8(output.inline);
+    const same = inline.length === output.size && toHex(verifiers.sha256(inline)) === output.sha256;
+    demand(same, 'receipt', where, 'the output in the receipt is not the one of its hash');
+  }
+  return { receipt, digest, sha256: toHex(digest), where };
+}
+
+function logFacts(log: LogCheck) {
+  const { origin, size, root } = log.checkpoint;
+  return { origin, treeSize: size, root: toHex(root) };
+}
