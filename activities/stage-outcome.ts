@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../backends/backend.ts';
 import type { Failure } from '../domain/failure.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { cidOfSha256 } from '../domain/receipt/cid.ts';
+import { cidOfDigest } from '../domain/receipt/cid.ts';
 import type { Pool } from '../store/pool.ts';
 import { stageOutcome, type StagedOutcome, type WorkRow } from '../store/work.ts';
 
@@ -44,7 +44,7 @@ export async function stageAttempt(
         size: file.size,
         mime: file.mime,
         sha256,
-        cid: file.size <= LIMITS.blobPartBytes ? cidOfSha256(sha256) : null,
+        cid: file.size <= LIMITS.blobPartBytes ? cidOfDigest(sha256) : null,
       };
     }),
   });

@@ -45,7 +45,6 @@ export interface AttestedExecution {
   id: string;
   index: number;
   state: ExecutionState;
-  fence: number;
   follows: string | null;
   region: string | null;
   model: string | null;
@@ -77,7 +76,7 @@ export async function readForAttest(
   const job = jobs.rows[0];
   if (job === undefined) throw new Error(`no job ${jobId}`);
   const { rows: executions } = await db.query<AttestedExecution>(
-    `select e.id, e.idx as index, e.state, e.fence, e.follows, e.region, e.model, e.question as question_index,
+    `select e.id, e.idx as index, e.state, e.follows, e.region, e.model, e.question as question_index,
             e.question_text as question,
             (select coalesce(json_agg(json_build_object(
                'attempt', a.attempt, 'state', a.state, 'backend', a.backend, 'region', a.region,
@@ -121,7 +120,7 @@ export interface SignedDocument {
 
 /** One execution's end, built but not yet true. */
 export interface ExecutionEnd {
-  execution: Pick<AttestedExecution, 'id' | 'index' | 'fence'>;
+  execution: Pick<AttestedExecution, 'id' | 'index' | 'attempts'>;
   outcome: TerminalOutcome;
   failure: Failure | null;
   provider: string | null;
@@ -162,17 +161,25 @@ export async function lockForAttest(
   tx: Transaction,
   ends: readonly Pick<ExecutionEnd, 'execution'>[],
 ): Promise<{ ready: Set<string>; changed: boolean }> {
-  const { rows } = await tx.query<{ id: string; state: ExecutionState; fence: number }>(
-    'select id, state, fence from executions where id = any($1::uuid[]) order by id for update',
-    [ends.map((end) => end.execution.id)],
+  const ids = ends.map((end) => end.execution.id);
+  const { rows } = await tx.query<{ id: string; state: ExecutionState }>(
+    'select id, state from executions where id = any($1::uuid[]) order by id for update',
+    [ids],
   );
-  const now = new Map(rows.map((row) => [row.id, row]));
+  const open = new Set(rows.filter((row) => !isTerminal(row.state)).map((row) => row.id));
+  // A statement of its own: only one that begins after the locks were had sees what was committed before them.
+  const attempts = await tx.query<{ execution_id: string; states: string }>(
+    `select execution_id, string_agg(state, ',' order by attempt) as states from attempts
+     where execution_id = any($1::uuid[]) group by execution_id`,
+    [ids],
+  );
+  const states = new Map(attempts.rows.map((row) => [row.execution_id, row.states]));
   const ready = new Set<string>();
   let changed = false;
   for (const { execution } of ends) {
-    const row = now.get(execution.id);
-    if (row === undefined || isTerminal(row.state)) continue;
-    if (row.fence === execution.fence) ready.add(execution.id);
+    if (!open.has(execution.id)) continue;
+    if ((states.get(execution.id) ?? '') === execution.attempts.map((one) => one.state).join(','))
+      ready.add(execution.id);
     else changed = true;
   }
   return { ready, changed };

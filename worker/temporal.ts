@@ -81,5 +81,5 @@ const INVALID_ARGUMENT = 3;
 /** Whether telling Temporal the same again could succeed: everything but a request that it calls invalid. */
 export function isRetryable(error: unknown): boolean {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return !(isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT);
+  return !(isGrpcServiceError(cause) && (cause.code as number) === INVALID_ARGUMENT);
 }
