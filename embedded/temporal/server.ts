@@ -1,0 +1,182 @@
+import { mkdir, readdir, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { Connection } from '@temporalio/client';
+import { z } from 'zod';
+import { EmbeddedError, reasonOf } from '../failure.ts';
+import { PORT_TRIES, TEMPORAL_READY_MS, TEMPORAL_STOP_MS } from '../limits.ts';
+import { tailOf } from '../log-file.ts';
+import { freePort } from '../port.ts';
+import { readIfThere, writePrivate } from '../private-file.ts';
+import type { ProcessIdentity, StopStep } from '../process-identity.ts';
+import { type Progress, silentProgress } from '../progress.ts';
+import { type ServiceProcess, startService } from '../service-process.ts';
+import { waitUntil } from '../wait-until.ts';
+
+export interface TemporalOptions {
+  binary: string;
+  /** Holds the database and the remembered ports; null keeps everything in memory (tests). */
+  folder: string | null;
+  logFile: string;
+  /** The Web UI; default: with a folder. */
+  ui?: boolean;
+  progress?: Progress;
+  signal?: AbortSignal;
+}
+
+export interface EmbeddedTemporal extends AsyncDisposable {
+  /** host:port of the gRPC service. */
+  address: string;
+  namespace: string;
+  uiUrl: string | null;
+  identity: ProcessIdentity;
+  ended: Promise<string>;
+}
+
+export const temporalStopSteps: readonly StopStep[] = [{ signal: 'SIGTERM', graceMs: TEMPORAL_STOP_MS }];
+
+const NAMESPACE = 'default';
+const LOOPBACK = '127.0.0.1';
+/** Where Temporal's own tools look first; taken when free. */
+const USUAL = { grpc: 7233, http: 7243, ui: 8233, metrics: 0 };
+
+const portsFile = z.object({
+  grpc: z.number().int(),
+  http: z.number().int(),
+  ui: z.number().int(),
+  metrics: z.number().int(),
+});
+type Ports = z.infer<typeof portsFile>;
+
+async function choosePorts(known: Ports | null, fresh: boolean, progress: Progress): Promise<Ports> {
+  const wanted = known ?? (fresh ? { grpc: 0, http: 0, ui: 0, metrics: 0 } : USUAL);
+  const ports: Ports = { ...wanted };
+  const taken: number[] = [];
+  for (const name of ['grpc', 'ui', 'http', 'metrics'] as const) {
+    ports[name] = await freePort(wanted[name] === 0 ? undefined : wanted[name], taken);
+    taken.push(ports[name]);
+    if (wanted[name] !== 0 && ports[name] !== wanted[name])
+      progress.say(`Temporal: ${name} port ${wanted[name]} is taken, using ${ports[name]}`);
+  }
+  return ports;
+}
+
+const words = (ports: Ports, ui: boolean, database: string | null): string[] => [
+  ...['server', 'start-dev', '--ip', LOOPBACK, '--port', String(ports.grpc)],
+  ...['--http-port', String(ports.http), '--metrics-port', String(ports.metrics)],
+  ...(ui ? ['--ui-ip', LOOPBACK, '--ui-port', String(ports.ui)] : ['--headless']),
+  ...['--log-level', 'error', '--log-format', 'json'],
+  ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
+  ...(database === null
+    ? []
+    : [
+        ...['--db-filename', database],
+        // The default journal halves the throughput (spec/temporal-localhost.md §4); a lost last second is what the
+        // reconciler mends.
+        ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal'],
+      ]),
+];
+
+/** The caller's TEMPORAL_* settings are for clients of another server. */
+const cleanEnv = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_')));
+
+async function answers(address: string): Promise<boolean> {
+  let connection: Connection | undefined;
+  try {
+    connection = await Connection.connect({ address, connectTimeout: '1 second' });
+    await connection.withDeadline(Date.now() + 2_000, () =>
+      connection!.workflowService.describeNamespace({ namespace: NAMESPACE }),
+    );
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await connection?.close().catch(() => undefined);
+  }
+}
+
+/** Starts the dev server and waits until its namespace answers. A database that was thrown away is made anew. */
+export async function startTemporal(options: TemporalOptions): Promise<EmbeddedTemporal> {
+  const { binary, folder, logFile, ui = folder !== null, progress = silentProgress, signal } = options;
+  if (folder !== null) await mkdir(folder, { recursive: true, mode: 0o700 });
+  const portsPath = folder === null ? null : path.join(folder, 'ports.json');
+  const text = portsPath === null ? null : await readIfThere(portsPath);
+  let known = text === null ? null : portsFile.parse(JSON.parse(text));
+  const database = folder === null ? null : path.join(folder, 'temporal.db');
+  for (let tries = 1; ; tries++) {
+    const ports = await choosePorts(known, folder === null || tries > 1, progress);
+    if (portsPath !== null) await writePrivate(portsPath, `${JSON.stringify(ports)}\n`);
+    const since = (await tailOf(logFile, Number.MAX_SAFE_INTEGER)).length;
+    const service = startService({
+      program: binary,
+      words: words(ports, ui, database),
+      cwd: folder ?? path.dirname(logFile),
+      env: cleanEnv(),
+      logFile,
+    });
+    const address = `${LOOPBACK}:${ports.grpc}`;
+    try {
+      await untilReady(service, address, progress, signal);
+      if (service.identity === null) throw new EmbeddedError('temporal_not_ready', 'Temporal has no process');
+      return {
+        address,
+        namespace: NAMESPACE,
+        uiUrl: ui ? `http://${LOOPBACK}:${ports.ui}` : null,
+        identity: service.identity,
+        ended: service.ended,
+        [Symbol.asyncDispose]: () => service.stop(temporalStopSteps),
+      };
+    } catch (error) {
+      await service.stop(temporalStopSteps);
+      signal?.throwIfAborted();
+      const said = await tailOf(logFile, 4_000, since);
+      if (tries < PORT_TRIES && /address already in use|can't set .* port/.test(said)) {
+        known = null;
+        continue;
+      }
+      if (tries < PORT_TRIES && folder !== null && isBroken(said)) {
+        await moveDatabaseAway(folder);
+        progress.say(
+          'Temporal: its database is damaged; moved it away and started anew (jobs are put back by Beacon)',
+        );
+        continue;
+      }
+      const reason = said.trim().split('\n').at(-1) ?? '';
+      throw new EmbeddedError(
+        'temporal_not_ready',
+        `Temporal did not start: ${reason || reasonOf(error)} (log: ${logFile})`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+const isBroken = (said: string): boolean =>
+  /file is not a database|disk image is malformed|malformed database/.test(said);
+
+/** PostgreSQL holds the truth; Temporal's database can be made anew from it. One damaged copy is kept. */
+async function moveDatabaseAway(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (/^temporal\.db(-wal|-shm|-journal)?$/.test(name))
+      await rename(path.join(folder, name), path.join(folder, `damaged-${name}`));
+  }
+}
+
+async function untilReady(
+  service: ServiceProcess,
+  address: string,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<void> {
+  const began = performance.now();
+  const ready = await waitUntil(
+    async () => {
+      if (service.hasEnded()) throw new EmbeddedError('temporal_not_ready', await service.ended);
+      const seconds = Math.round((performance.now() - began) / 1000);
+      if (seconds > 3) progress.update(`Temporal: starting, ${seconds} s`);
+      return answers(address);
+    },
+    { timeoutMs: TEMPORAL_READY_MS, everyMs: 100, signal },
+  );
+  if (!ready) throw new EmbeddedError('temporal_not_ready', `no answer within ${TEMPORAL_READY_MS / 1000} s`);
+}
