@@ -153,10 +153,15 @@ export async function readFeed(
   return toPage(rows, limit, upTo);
 }
 
-/** The job of an execution, so that a feed of one execution can use the index of its job. */
-export async function findJobOfExecution(db: Queryable, executionId: string): Promise<string | undefined> {
-  const { rows } = await db.query<{ job_id: string | null }>('select job_id from executions where id = $1', [
-    executionId,
-  ]);
-  return rows[0]?.job_id ?? undefined;
+/** An execution by its id or number, with its job: a feed of one execution can use the index of its job. */
+export async function findExecution(
+  db: Queryable,
+  idOrNumber: string,
+): Promise<{ executionId: string; jobId: string | null } | undefined> {
+  const column = /^[0-9]+$/.test(idOrNumber) ? 'number' : 'id';
+  const { rows } = await db.query<{ executionId: string; jobId: string | null }>(
+    `select id as "executionId", job_id as "jobId" from executions where ${column} = $1`,
+    [idOrNumber],
+  );
+  return rows[0];
 }
