@@ -56,8 +56,8 @@ function checkReceipt(
     origin.id === summary.origin.id &&
     origin.spec_sha256 === summary.origin.spec_sha256;
   check(sameJob, where, 'the receipt is of another job or spec');
-  const ranThere =
-    receipt.outcome !== 'completed' || execution.region === (receipt.region?.requested ?? null);
+  const ran = receipt.region?.fallback ?? receipt.region?.requested ?? null;
+  const ranThere = receipt.outcome !== 'completed' || execution.region === ran;
   check(ranThere, where, 'the summary counts it for another region');
 }
 

@@ -1,0 +1,49 @@
+import * as crypto from 'node:crypto';
+import type { NoteSigner } from '../../domain/log/note.ts';
+import { noteKey } from '../../domain/log/vkey.ts';
+import { KeyError } from './error.ts';
+import { createKey, readKey, type KeySource } from './key-file.ts';
+import { nodeSha256 } from './node-verifiers.ts';
+
+const ED25519_BYTES = 32;
+
+/** Signs checkpoints: Ed25519. Only the sequencer holds it. Its name is the log's origin, so it is made per log. */
+export interface LogKey {
+  publicKey: Uint8Array;
+  signerFor: (origin: string) => NoteSigner;
+}
+
+/**
+ * Loads the key (`BEACON_LOG_KEY_PEM` or file). A new one is made only for a log that has no entry yet: a log whose key
+ * is lost is closed, because a second key would make its history worthless.
+ */
+export async function loadLogKey(
+  source: KeySource,
+  { logIsEmpty }: { logIsEmpty: boolean },
+): Promise<LogKey> {
+  const key = await readKey(source);
+  if (key !== undefined) return logKey(key);
+  if (logIsEmpty) return logKey(await createKey(source.file, generate));
+  throw new KeyError('key_missing_for_log', `the log has entries, but its key is not at ${source.file}`);
+}
+
+export function logKey(key: crypto.KeyObject): LogKey {
+  if (key.asymmetricKeyType !== 'ed25519') throw new KeyError('key_wrong_type', 'a log key is Ed25519');
+  const spki = crypto.createPublicKey(key).export({ format: 'der', type: 'spki' });
+  const publicKey = new Uint8Array(spki.subarray(-ED25519_BYTES));
+  return {
+    publicKey,
+    signerFor: (origin) => ({
+      ...noteKey(origin, publicKey, nodeSha256),
+      sign: (message) => new Uint8Array(crypto.sign(null, message, key)),
+    }),
+  };
+}
+
+export function generateLogKey(): LogKey {
+  return logKey(generate());
+}
+
+function generate(): crypto.KeyObject {
+  return crypto.generateKeyPairSync('ed25519').privateKey;
+}

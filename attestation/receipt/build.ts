@@ -1,0 +1,67 @@
+import { cidOfDigest } from '../../domain/receipt/cid.ts';
+import { documentBytes } from '../../domain/receipt/document.ts';
+import { formatEnvelope, preAuthEncoding, STATEMENT_PAYLOAD_TYPE } from '../../domain/receipt/dsse.ts';
+import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
+import type { JobSummary } from '../../domain/receipt/job-summary.ts';
+import { leafOf } from '../../domain/receipt/leaf.ts';
+import { keyStatement, receiptStatement, summaryStatement } from '../../domain/receipt/statement.ts';
+import { nodeSha256 } from '../keys/node-verifiers.ts';
+import type { ReceiptKey } from '../keys/receipt-key.ts';
+import { fitReceipt } from './fit.ts';
+
+/** A statement signed and turned into a log entry. */
+export interface SignedStatement {
+  /** The DSSE envelope as it is stored: a block of its own. */
+  dsse: Uint8Array;
+  dsseCid: string;
+  dsseDigest: Uint8Array;
+  leaf: Uint8Array;
+  keyId: string;
+}
+
+/** A receipt or summary with everything that storing and logging it needs. */
+export interface SignedDocument extends SignedStatement {
+  /** Canonical JSON; its CID is that of exactly these bytes. */
+  bytes: Uint8Array;
+  cid: string;
+  digest: Uint8Array;
+}
+
+/** Signs a receipt; one that is too large for a block loses evidence whose hash stays (see `fitReceipt`). */
+export function buildReceipt(receipt: ExecutionReceipt, key: ReceiptKey): SignedDocument {
+  const fitted = fitReceipt(receipt);
+  return signDocument(fitted, (digest) => receiptStatement(fitted, digest), key);
+}
+
+export function buildJobSummary(summary: JobSummary, key: ReceiptKey): SignedDocument {
+  return signDocument(summary, (digest) => summaryStatement(summary, digest), key);
+}
+
+/** The entry with which a receipt key begins, signed by itself. */
+export function buildKeyEntry(key: ReceiptKey): SignedStatement {
+  return signStatement(keyStatement(key.spki, nodeSha256), key);
+}
+
+function signDocument(
+  document: object,
+  statement: (digest: Uint8Array) => Uint8Array,
+  key: ReceiptKey,
+): SignedDocument {
+  const bytes = documentBytes(document);
+  const digest = nodeSha256(bytes);
+  return { bytes, digest, cid: cidOfDigest(digest), ...signStatement(statement(digest), key) };
+}
+
+function signStatement(payload: Uint8Array, key: ReceiptKey): SignedStatement {
+  const signature = key.sign(preAuthEncoding(STATEMENT_PAYLOAD_TYPE, payload));
+  const envelope = { payloadType: STATEMENT_PAYLOAD_TYPE, payload, keyId: key.id, signature };
+  const dsse = formatEnvelope(envelope);
+  const dsseDigest = nodeSha256(dsse);
+  return {
+    dsse,
+    dsseDigest,
+    dsseCid: cidOfDigest(dsseDigest),
+    leaf: leafOf(envelope, key.spki, nodeSha256),
+    keyId: key.id,
+  };
+}
