@@ -143,7 +143,6 @@ const receiptShape = object<ExecutionReceipt>({
     object<ReceiptRegion>({
       requested: nullable(text),
       fallback: optional(text),
-      fallback: optional(text),
       claimed: nullable(text),
       observed: nullable(text),
       verified: flag,

@@ -1,0 +1,31 @@
+import type { Verifiers } from '../crypto.ts';
+import { expandPlan } from '../jobspec/expand.ts';
+import { parseJobSpec } from '../jobspec/spec.ts';
+import { parseStrictJson } from '../json/parse.ts';
+import { verifySpec } from '../signing/verify.ts';
+import type { SpecFacts } from './verdict.ts';
+
+/** Only what the signed spec itself fixes is taken from the plan; the operator's settings do not matter here. */
+const ANY_SETTINGS = { deadlineMs: 1, maxParallel: 1, attemptsPerRegion: 1 };
+
+/**
+ * The check of a job spec that bundles are verified with: its signature on the raw bytes, and how many executions and
+ * which success rule it asks for, so that a summary cannot have planned less than the client signed.
+ */
+export function specVerifier({
+  verifyEd25519,
+}: Pick<Verifiers, 'verifyEd25519'>): (raw: Uint8Array) => SpecFacts {
+  return (raw) => {
+    const node = parseStrictJson(raw);
+    const { form, publicKey } = verifySpec(node, verifyEd25519);
+    const spec = parseJobSpec(node);
+    const backends = { '*': spec.constraints.backends ?? ['any'] };
+    const plan = expandPlan(spec, { backends, ...ANY_SETTINGS });
+    return {
+      form,
+      publicKey,
+      planned: plan.executions.length,
+      rule: { min_regions: plan.min_regions, min_success_rate: plan.min_success_rate },
+    };
+  };
+}

@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { generateLogKey } from '../../attestation/keys/log-key.ts';
+import { nodeSha256, nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
+import { generateReceiptKey, type ReceiptKey } from '../../attestation/keys/receipt-key.ts';
+import {
+  buildJobSummary,
+  buildKeyEntry,
+  buildReceipt,
+  type SignedStatement,
+} from '../../attestation/receipt/build.ts';
+import { fromUtf8, toBase64, toHex } from '../../domain/encoding.ts';
+import { signCheckpoint } from '../../domain/log/checkpoint.ts';
+import { Frontier } from '../../domain/log/frontier.ts';
+import { treeHash } from '../../domain/log/hash.ts';
+import { rangeOfNode, subtreeRoot } from '../../domain/log/tile.ts';
+import { formatTlogProof } from '../../domain/log/tlog-proof.ts';
+import { inclusionFolds, readFolds } from '../../domain/log/tree.ts';
+import { formatVkey } from '../../domain/log/vkey.ts';
+import {
+  EXECUTION_BUNDLE,
+  JOB_BUNDLE,
+  type ExecutionBundle,
+  type JobBundle,
+  type LogLink,
+} from '../../domain/receipt/bundle.ts';
+import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
+import type { JobSummary } from '../../domain/receipt/job-summary.ts';
+import { specVerifier } from '../../domain/receipt/spec-facts.ts';
+import type { Trust } from '../../domain/receipt/verdict.ts';
+import type { VerifyTools } from '../../domain/receipt/verify.ts';
+import { jobSpec, signedSpec } from './jobs.ts';
+
+const hash = treeHash(nodeSha256);
+const ORIGIN = 'beacon.test/log';
+const SALT = '5a'.repeat(32);
+const ENDED_AT = '2026-01-01T00:00:10.000Z';
+const software = { name: 'beacon', version: 'test' };
+
+const sha256Hex = (bytes: string | Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+const textOf = (bytes: Uint8Array) => fromUtf8(bytes)!;
+
+export interface SignedJob {
+  job: JobBundle;
+  /** The bundle of the first execution. */
+  execution: ExecutionBundle;
+  trust: Trust;
+  tools: VerifyTools;
+  receiptKey: ReceiptKey;
+  receipts: ExecutionReceipt[];
+  summary: JobSummary;
+  /** Signs and logs other documents instead, under the same keys: for bundles that are whole but say something else. */
+  remade(change: { receipts?: ExecutionReceipt[]; summary?: Partial<JobSummary> }): Promise<JobBundle>;
+}
+
+/** A job of three regions as it comes out of a log, with real keys, in memory. */
+export async function signedJob(): Promise<SignedJob> {
+  const spec = signedSpec(
+    jobSpec({ id: 'job-1', regions: ['US', 'EU', 'APAC'], constraints: { min_regions: 2 } }),
+  );
+  const { form, publicKey, rule } = specVerifier(nodeVerifiers)(spec);
+  const origin = { kind: 'job', id: 'job-1', spec_sha256: sha256Hex(spec), form, public_key: publicKey };
+  const receiptKey = generateReceiptKey();
+  const logSigner = generateLogKey().signerFor(ORIGIN);
+  const receipts = ['US', 'EU', 'APAC'].map((region, i) => receiptOf(origin, region, i));
+
+  const summaryOf = (of: readonly ExecutionReceipt[]): JobSummary => ({
+    type: 'job-summary/v1',
+    job_id: 'job-1',
+    version: 1,
+    origin,
+    outcome: 'completed',
+    rule: rule!,
+    counts: { total: of.length, completed: of.length, failed: 0, cancelled: 0, expired: 0 },
+    executions: of.map((receipt) => ({
+      execution_id: receipt.execution_id,
+      outcome: receipt.outcome,
+      receipt_sha256: toHex(buildReceipt(receipt, receiptKey).digest),
+      region: receipt.region?.requested ?? null,
+    })),
+    manifest_cid: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku',
+    ended_at: ENDED_AT,
+    salt: SALT,
+    software,
+  });
+
+  async function bundle(of: ExecutionReceipt[], summary: JobSummary): Promise<JobBundle> {
+    const key = buildKeyEntry(receiptKey);
+    const signedReceipts = of.map((receipt) => buildReceipt(receipt, receiptKey));
+    const signedSummary = buildJobSummary(summary, receiptKey);
+    const links = await logged([key, ...signedReceipts, signedSummary], logSigner);
+    return {
+      media_type: JOB_BUNDLE,
+      spec: toBase64(spec),
+      summary: { summary: textOf(signedSummary.bytes), ...links.at(-1)! },
+      executions: signedReceipts.map((signed, i) => ({ receipt: textOf(signed.bytes), ...links[i + 1]! })),
+      key_proofs: [links[0]!],
+    };
+  }
+
+  const summary = summaryOf(receipts);
+  const job = await bundle(receipts, summary);
+  return {
+    job,
+    execution: {
+      media_type: EXECUTION_BUNDLE,
+      spec: job.spec,
+      ...job.executions[0]!,
+      key_proof: job.key_proofs[0]!,
+    },
+    trust: { vkeys: [formatVkey(logSigner)] },
+    tools: { verifiers: nodeVerifiers, verifySpec: specVerifier(nodeVerifiers) },
+    receiptKey,
+    receipts,
+    summary,
+    remade: (change) => {
+      const of = change.receipts ?? receipts;
+      return bundle(of, { ...summaryOf(of), ...change.summary });
+    },
+  };
+}
+
+function receiptOf(origin: ExecutionReceipt['origin'], region: string, index: number): ExecutionReceipt {
+  const inline = `{"answer":"from ${region}"}`;
+  const started = '2026-01-01T00:00:00.000Z';
+  return {
+    type: 'execution-receipt/v1',
+    execution_id: `0197a000-0000-7000-8000-00000000000${index}`,
+    origin,
+    outcome: 'completed',
+    backend: 'local',
+    region: { requested: region, claimed: null, observed: null, verified: false, method: 'none' },
+    provider: 'local',
+    image_requested: 'builtin:echo',
+    image_executed: `sha256:${'ab'.repeat(32)}`,
+    isolation: 'process',
+    attempts: [
+      {
+        attempt: 1,
+        state: 'succeeded',
+        backend: 'local',
+        provider: 'local',
+        region,
+        started_at: started,
+        ended_at: ENDED_AT,
+        duration_ms: 12.5,
+      },
+    ],
+    started_at: started,
+    duration_ms: 12.5,
+    input_sha256: sha256Hex('input'),
+    output: { sha256: sha256Hex(inline), size: inline.length, inline },
+    files: [],
+    limits: { memory_bytes: null, wall_ms: 600_000 },
+    ended_at: ENDED_AT,
+    salt: SALT,
+    software,
+  };
+}
+
+/** Places statements in a log of their own and proves each under the checkpoint over all of them. */
+async function logged(
+  statements: readonly SignedStatement[],
+  signer: Parameters<typeof signCheckpoint>[1][number],
+): Promise<LogLink[]> {
+  const hashes = statements.map(({ leaf }) => hash.leaf(leaf));
+  const frontier = Frontier.empty(hash);
+  for (const leaf of hashes) frontier.append(leaf);
+  const size = hashes.length;
+  const checkpoint = signCheckpoint({ origin: ORIGIN, size, root: frontier.root() }, [signer]);
+  const read = async (nodes: Parameters<Parameters<typeof readFolds>[2]>[0]) =>
+    nodes.map((node) => {
+      const { start, count } = rangeOfNode(node);
+      return subtreeRoot(Buffer.concat(hashes.slice(start, start + count)), hash);
+    });
+  return Promise.all(
+    statements.map(async ({ dsse, leaf }, index) => {
+      const proof = await readFolds(inclusionFolds(index, size), hash, read);
+      return {
+        dsse: textOf(dsse),
+        leaf: textOf(leaf),
+        tlog_proof: formatTlogProof({ index, proof, checkpoint }),
+      };
+    }),
+  );
+}
