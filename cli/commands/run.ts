@@ -1,0 +1,13 @@
+import type { Command } from 'commander';
+import type { Context } from '../context.ts';
+
+/** Runs the work of the command that was chosen and keeps its exit code; nothing returned means 0. */
+export type Run = (
+  command: Command,
+  work: (context: Context) => Promise<number | undefined>,
+) => Promise<void>;
+
+/** Adds examples below a command's help. */
+export function examples(command: Command, lines: readonly string[]): Command {
+  return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+}

@@ -1,0 +1,33 @@
+import type { Context } from '../context.ts';
+import { jobAnswer, type ExecutionAnswer, type JobAnswer } from './answers.ts';
+import { resolveApi, type ApiAddress } from './address.ts';
+import { createClient, type ApiClient } from './client.ts';
+
+export interface Api {
+  address: ApiAddress;
+  client: ApiClient;
+}
+
+/** The API that this command line speaks to. */
+export async function connect(context: Context): Promise<Api> {
+  const address = await resolveApi(context);
+  return { address, client: createClient(address.url, context.io.signal) };
+}
+
+/** The service's largest page. */
+const PAGE = 200;
+
+/** A job with all of its executions, in the order of its plan. */
+export async function readJob(
+  client: ApiClient,
+  jobId: string,
+): Promise<JobAnswer & { executions: ExecutionAnswer[] }> {
+  const executions: ExecutionAnswer[] = [];
+  for (;;) {
+    const path = `/api/v1/jobs/${encodeURIComponent(jobId)}?include=executions&exec_limit=${PAGE}&exec_offset=${executions.length}`;
+    const answer = await client.json(path, jobAnswer);
+    const page = answer.executions ?? [];
+    executions.push(...page);
+    if (page.length < PAGE) return { ...answer, executions };
+  }
+}

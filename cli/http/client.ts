@@ -1,0 +1,125 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ZodType } from 'zod';
+import { CliError, codeOf, reasonOf } from '../failure.ts';
+import { readError } from './server-error.ts';
+
+/** Reads are answered in milliseconds; this is for a machine that swaps. */
+const GET_TIMEOUT_MS = 15_000;
+/** A submit verifies a signature and commits. */
+const POST_TIMEOUT_MS = 30_000;
+/** A page of 200 executions with outputs stays well below. */
+const JSON_BYTES = 16 * 1024 * 1024;
+const GET_TRIES = 3;
+const RETRY_BASE_MS = 150;
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  bytes: Uint8Array;
+}
+
+export interface Request {
+  method?: 'GET' | 'POST';
+  headers?: Record<string, string>;
+  body?: Uint8Array;
+  /** Bodies above this are refused; default 16 MiB. */
+  maxBytes?: number;
+  /** Statuses besides 2xx that the caller wants to see. */
+  accept?: readonly number[];
+}
+
+export interface ApiClient {
+  readonly base: string;
+  request(path: string, request?: Request): Promise<Answer>;
+  /** A JSON answer, checked. */
+  json<T>(path: string, schema: ZodType<T>, request?: Request): Promise<T>;
+}
+
+/** A client of one Beacon API. Only GETs are repeated, and only when no answer came. */
+export function createClient(base: string, signal: AbortSignal): ApiClient {
+  const request = async (path: string, request: Request = {}): Promise<Answer> => {
+    const { method = 'GET', accept = [] } = request;
+    const tries = method === 'GET' ? GET_TRIES : 1;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const answer = await once(base + path, request, signal);
+        if ((answer.status >= 200 && answer.status < 300) || accept.includes(answer.status)) return answer;
+        throw readError(answer, `${method} ${path}`);
+      } catch (thrown) {
+        if (signal.aborted) throw new CliError('interrupted', 'interrupted', { cause: thrown });
+        if (thrown instanceof CliError) throw thrown;
+        if (attempt >= tries || isTimeout(thrown)) throw unreachable(base, thrown);
+      }
+      await delay(RETRY_BASE_MS * 2 ** (attempt - 1) * (0.5 + Math.random()), undefined, { signal });
+    }
+  };
+  return {
+    base,
+    request,
+    async json(path, schema, options) {
+      const { bytes } = await request(path, options);
+      let value: unknown;
+      try {
+        value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+      } catch (cause) {
+        throw new CliError('answer_not_understood', `${base}${path} did not answer JSON`, {
+          next: 'is this address a Beacon API?',
+          cause,
+        });
+      }
+      const checked = schema.safeParse(value);
+      if (checked.success) return checked.data;
+      const [issue] = checked.error.issues;
+      const where = issue === undefined ? '' : ` (${issue.path.join('.')}: ${issue.message})`;
+      throw new CliError('answer_not_understood', `${base}${path} answered something unexpected${where}`, {
+        next: 'are client and service of the same version?',
+        cause: checked.error,
+      });
+    },
+  };
+}
+
+async function once(url: string, request: Request, signal: AbortSignal): Promise<Answer> {
+  const { method = 'GET', headers = {}, body, maxBytes = JSON_BYTES } = request;
+  const timeout = AbortSignal.timeout(method === 'GET' ? GET_TIMEOUT_MS : POST_TIMEOUT_MS);
+  const response = await fetch(url, {
+    method,
+    redirect: 'error',
+    headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
+    signal: AbortSignal.any([signal, timeout]),
+    ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+  });
+  return { status: response.status, headers: response.headers, bytes: await readBounded(response, maxBytes) };
+}
+
+async function readBounded(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  if (response.body !== null) {
+    for await (const part of response.body as AsyncIterable<Uint8Array>) {
+      size += part.length;
+      if (size > maxBytes) {
+        throw new CliError('answer_not_understood', `the answer is larger than ${maxBytes} bytes`);
+      }
+      parts.push(part);
+    }
+  }
+  return Buffer.concat(parts, size);
+}
+
+const isTimeout = (thrown: unknown): boolean => thrown instanceof Error && thrown.name === 'TimeoutError';
+
+function unreachable(base: string, thrown: unknown): CliError {
+  const cause = thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown;
+  if (isTimeout(thrown)) {
+    return new CliError('timed_out', `the API at ${base} did not answer in time`, {
+      next: '`beacon status` tells which part is slow',
+      cause: thrown,
+    });
+  }
+  const why = codeOf(cause) === 'ECONNREFUSED' ? 'nothing listens there' : reasonOf(cause);
+  return new CliError('unreachable', `cannot reach the API at ${base}: ${why}`, {
+    next: 'start one with `beacon up`, or name another with --api URL',
+    cause: thrown,
+  });
+}

@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import type { Context } from '../context.ts';
+import { executionDetails } from '../http/answers.ts';
+import { connect } from '../http/api.ts';
+import { duration } from '../text/duration.ts';
+import { printable } from '../text/printable.ts';
+
+/** `beacon execution get`. */
+export async function getExecution(context: Context, id: string): Promise<undefined> {
+  const { client } = await connect(context);
+  const path = `/api/v1/executions/${encodeURIComponent(id)}/details`;
+  const execution = await client.json(path, executionDetails);
+  if (context.json) context.document(execution);
+  else for (const line of executionLines(execution)) context.line(line);
+}
+
+function executionLines(execution: z.infer<typeof executionDetails>): string[] {
+  const { receipt, failure, attempts = [], files = [] } = execution;
+  const facts: [string, string | null | undefined][] = [
+    ['execution', execution.id],
+    ['job', execution.job_id],
+    ['status', execution.status],
+    ['failure', failure ? `${failure.code}: ${failure.message ?? ''}` : undefined],
+    ['region', execution.region],
+    ['model', execution.model_id],
+    ['question', execution.question],
+    ['provider', execution.provider_id],
+    ['isolation', receipt?.isolation],
+    ['image', receipt?.image_executed ?? receipt?.image_requested],
+    ['started', execution.started_at],
+    ['ended', execution.completed_at],
+    ['took', execution.duration_ms == null ? undefined : duration(execution.duration_ms)],
+    ['receipt', execution.ipfs_cid],
+    ['output', execution.output],
+  ];
+  const lines = facts.flatMap(([name, value]) =>
+    value == null || value === '' ? [] : [`${name.padEnd(10)} ${printable(value)}`],
+  );
+  for (const attempt of attempts) {
+    const why = attempt.failure ? `: ${printable(attempt.failure.code)}` : '';
+    const took = attempt.duration_ms == null ? '' : ` after ${duration(attempt.duration_ms)}`;
+    const where = [attempt.backend, attempt.region].map((part) => printable(part ?? '')).join(' ');
+    lines.push(
+      `${'attempt'.padEnd(10)} ${attempt.attempt} on ${where} ${printable(attempt.status)}${took}${why}`,
+    );
+  }
+  for (const file of files) {
+    lines.push(
+      `${'file'.padEnd(10)} ${printable(file.name)}, ${file.size} bytes ${printable(file.cid ?? '')}`,
+    );
+  }
+  return lines;
+}

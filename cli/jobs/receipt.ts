@@ -1,0 +1,23 @@
+import type { Context } from '../context.ts';
+import { connect } from '../http/api.ts';
+import { writeOutput } from '../input.ts';
+
+/** The service's own bound is 1 MiB. */
+const RECEIPT_BYTES = 2 * 1024 * 1024;
+
+/** `beacon receipt get`: the bytes as stored; their SHA-256 is the CID. */
+export async function getReceipt(context: Context, id: string, out: string | undefined): Promise<undefined> {
+  const { client } = await connect(context);
+  const path = `/api/v1/executions/${encodeURIComponent(id)}/receipt`;
+  const { bytes } = await client.request(path, { maxBytes: RECEIPT_BYTES });
+  if (out === undefined) {
+    // Canonical JSON escapes no C1 or bidi characters; on a terminal they are shown, elsewhere nothing is touched.
+    const text = new TextDecoder().decode(bytes);
+    context.io.stdout.write(
+      context.io.stdout.isTty ? `${(await import('../text/printable.ts')).printable(text)}\n` : text,
+    );
+    return;
+  }
+  await writeOutput(context, out, bytes);
+  context.note(`${bytes.length} bytes → ${out}`);
+}

@@ -1,0 +1,79 @@
+import { LIMITS } from '../../domain/limits.ts';
+import type { SubmitOptions } from '../commands/jobs.ts';
+import type { Context } from '../context.ts';
+import { EXIT } from '../failure.ts';
+import { submitAnswer } from '../http/answers.ts';
+import { connect, readJob } from '../http/api.ts';
+import { nameOf, readInput } from '../input.ts';
+import { parseSpecFile } from '../keys/sign.ts';
+import { printable } from '../text/printable.ts';
+import { jobLines } from './get.ts';
+import { showProgress } from './show-progress.ts';
+import { checkSpec, requireSigned } from './signed-spec.ts';
+
+/** `beacon submit`: sends the bytes of the file exactly as they are. */
+export async function submit(context: Context, file: string, options: SubmitOptions): Promise<number> {
+  const bytes = await readInput(context, file, LIMITS.bodyBytes);
+  const tree = parseSpecFile(bytes, nameOf(file));
+  requireSigned(tree, nameOf(file));
+  if (options.dryRun === true) {
+    dryRun(context, checkSpec(tree, nameOf(file)));
+    return EXIT.ok;
+  }
+  const api = await connect(context);
+  const headers: Record<string, string> =
+    options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey };
+  const answer = await api.client.json('/api/v1/jobs', submitAnswer, {
+    method: 'POST',
+    body: bytes,
+    headers,
+  });
+  const { id } = answer;
+  if (options.idOnly === true) {
+    context.line(printable(id));
+    return EXIT.ok;
+  }
+  const repeated = answer.idempotent === true;
+  if (options.wait !== true && options.watch !== true) {
+    if (context.json) context.document(answer);
+    else {
+      context.line(
+        `job ${printable(id)} ${repeated ? 'was submitted before' : (answer.status ?? 'enqueued')}`,
+      );
+      context.note(`follow it: beacon job watch ${printable(id)}`);
+    }
+    return EXIT.ok;
+  }
+  const progress = await showProgress(context, api, id, { quiet: options.wait === true });
+  if (options.wait === true) {
+    const job = await readJob(api.client, id);
+    if (context.json) context.document(job);
+    else for (const line of jobLines(job, context)) context.line(line);
+  }
+  return progress.state === 'completed' ? EXIT.ok : EXIT.failed;
+}
+
+function dryRun(context: Context, { spec, verified, plan }: ReturnType<typeof checkSpec>): void {
+  if (context.json) {
+    context.document({
+      ok: true,
+      id: spec.id ?? null,
+      public_key: verified.publicKey,
+      form: verified.form,
+      executions: plan.executions.length,
+      plan,
+      ignored: spec.ignored,
+    });
+    return;
+  }
+  context.line(`signature  holds (form ${verified.form}), by ${verified.publicKey}`);
+  context.line(`job        ${spec.id ?? 'the service will make an id'}: ${printable(spec.benchmark.name)}`);
+  const models = plan.models.length === 0 ? '' : ` × ${plan.models.length} models`;
+  const questions = plan.questions === 0 ? '' : ` × ${plan.questions} questions`;
+  context.line(
+    `plan       ${plan.executions.length} executions: ${plan.regions.join(', ')}${models}${questions}`,
+  );
+  context.line(`succeeds   with ${plan.min_success_rate} of them, in ${plan.min_regions} regions or more`);
+  for (const path of spec.ignored) context.line(`ignored    ${printable(path)}`);
+  context.line('nothing was sent');
+}

@@ -1,0 +1,47 @@
+import type { Io, Output } from './io.ts';
+
+const FALLBACK_COLUMNS = 80;
+const FALLBACK_ROWS = 24;
+
+function outputTo(stream: NodeJS.WriteStream, gone: () => void): Output {
+  let open = true;
+  // `beacon job list | head -1`: when the reader has gone there is nobody to tell, not even about an error.
+  stream.on('error', () => {
+    open = false;
+    gone();
+  });
+  return {
+    write: (text) => {
+      if (open) stream.write(text);
+    },
+    isTty: stream.isTTY,
+    columns: () => stream.columns || FALLBACK_COLUMNS,
+    rows: () => stream.rows || FALLBACK_ROWS,
+  };
+}
+
+/** The real process: first signal asks for an end, the second demands it, the third gets the system's own answer. */
+export function processIo(): Io {
+  const soft = new AbortController();
+  const hard = new AbortController();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (hard.signal.aborted) {
+      for (const name of signals) process.off(name, onSignal);
+      process.kill(process.pid, signal);
+    } else if (soft.signal.aborted) hard.abort(signal);
+    else soft.abort(signal);
+  };
+  for (const name of signals) process.on(name, onSignal);
+  return {
+    stdout: outputTo(process.stdout, () => soft.abort('EPIPE')),
+    stderr: outputTo(process.stderr, () => undefined),
+    get stdin() {
+      return process.stdin;
+    },
+    env: process.env,
+    cwd: process.cwd(),
+    signal: soft.signal,
+    force: hard.signal,
+  };
+}

@@ -1,0 +1,42 @@
+import { describeSettings } from '../../config/settings.ts';
+import type { Context } from '../context.ts';
+import { resolveApi } from '../http/address.ts';
+import { signingKeyPath } from '../keys/key-path.ts';
+import { printable } from '../text/printable.ts';
+import { renderTable } from '../text/table.ts';
+
+/** `beacon config`: the settings of the roles as the environment makes them now, and what the command itself uses. */
+export async function config(context: Context): Promise<undefined> {
+  const rows = describeSettings(context.io.env);
+  const address = await resolveApi(context);
+  const client = {
+    api: address.url,
+    api_source: address.source,
+    state: context.stateDir,
+    key: signingKeyPath(context.io, undefined),
+  };
+  const redis =
+    (context.io.env.REDIS_URL ?? '') === ''
+      ? undefined
+      : 'REDIS_URL is set and not used: Temporal is the queue';
+  if (context.json) {
+    context.document({ client, settings: rows, notes: redis === undefined ? [] : [redis] });
+    return;
+  }
+  const width = context.io.stdout.isTty ? context.io.stdout.columns() : Infinity;
+  const columns = [
+    { title: 'SETTING' },
+    { title: 'VALUE', shrinkTo: 12 },
+    { title: 'FROM' },
+    { title: 'MEANING', shrinkTo: 12 },
+  ];
+  const cells = rows.map(({ name, value, source, doc }) => [name, printable(value), source, doc]);
+  const [head = '', ...lines] = renderTable(columns, cells, width);
+  context.line(`api    ${client.api} (${client.api_source})`);
+  context.line(`state  ${printable(client.state)}`);
+  context.line(`key    ${printable(client.key)}`);
+  context.line();
+  context.line(context.colours.dim(head));
+  for (const line of lines) context.line(line);
+  if (redis !== undefined) context.note(redis);
+}

@@ -1,0 +1,47 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { renderTable, type Column } from './table.ts';
+import { cut, cutMiddle, widthOf } from './width.ts';
+
+const COLUMNS: Column[] = [
+  { title: 'N', align: 'right' },
+  { title: 'NAME', shrinkTo: 4 },
+  { title: 'CID', shrinkTo: 9, ends: true },
+];
+const CID = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
+
+test('shows everything when nobody set a width', () => {
+  expect(renderTable(COLUMNS, [['1', 'alpha', CID]])).toEqual([`N  NAME   CID`, `1  alpha  ${CID}`]);
+});
+
+test('cuts a content address in its middle and keeps both ends', () => {
+  const [, line = ''] = renderTable(COLUMNS, [['12', 'alpha', CID]], 30);
+  expect(line).toMatch(/^12 {2}alpha {2}bafk.*….*52zy$/);
+  expect(widthOf(line)).toBeLessThanOrEqual(30);
+});
+
+test('no line is ever wider than asked for, with wide letters and colours too', () => {
+  const cell = fc.oneof(
+    fc.string({ maxLength: 30 }),
+    fc.constantFrom('日本語テスト', '🚀🚀', 'e\u0301e\u0301', CID),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(cell, cell, cell), { maxLength: 6 }),
+      fc.integer({ min: 5, max: 120 }),
+      (rows, width) => {
+        for (const line of renderTable(COLUMNS, rows, width))
+          expect(widthOf(line)).toBeLessThanOrEqual(width);
+      },
+    ),
+  );
+});
+
+test('counts cells, not characters', () => {
+  expect(widthOf('日本')).toBe(4);
+  expect(widthOf('e\u0301')).toBe(1);
+  expect(widthOf('\u001b[31mred\u001b[39m')).toBe(3);
+  expect(cut('日本語', 5)).toBe('日本…');
+  expect(cut('abcdef', 3)).toBe('ab…');
+  expect(cutMiddle('0123456789abcdef', 9)).toBe('0123…cdef');
+});

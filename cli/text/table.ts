@@ -1,0 +1,53 @@
+import { cut, cutMiddle, padTo, widthOf } from './width.ts';
+
+export interface Column {
+  title: string;
+  align?: 'left' | 'right';
+  /** May be cut down to this many cells on a narrow terminal; absent = never cut. */
+  shrinkTo?: number;
+  /** Cut in the middle, not at the end: for content addresses. */
+  ends?: boolean;
+}
+
+const GAP = '  ';
+
+/**
+ * Lines of a table no wider than `width` cells (Infinity when nobody looks: a pipe or a file gets everything). The
+ * widest columns that may shrink give way first. `rows` are printable text already.
+ */
+export function renderTable(
+  columns: readonly Column[],
+  rows: readonly string[][],
+  width = Infinity,
+): string[] {
+  const widths = columns.map((column, at) =>
+    Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[at] ?? ''))),
+  );
+  shrink(columns, widths, width - GAP.length * (columns.length - 1));
+  const line = (cells: readonly string[]): string =>
+    columns
+      .map((column, at) => {
+        const room = widths[at] ?? 0;
+        const text = (column.ends === true ? cutMiddle : cut)(cells[at] ?? '', room);
+        return padTo(text, room, column.align);
+      })
+      .join(GAP)
+      .trimEnd();
+  const lines = [line(columns.map((column) => column.title)), ...rows.map(line)];
+  return lines.map((text) => (width === Infinity ? text : cut(text, width)));
+}
+
+function shrink(columns: readonly Column[], widths: number[], room: number): void {
+  for (;;) {
+    const excess = widths.reduce((sum, width) => sum + width, 0) - room;
+    if (!(excess > 0)) return;
+    let widest = -1;
+    columns.forEach((column, at) => {
+      const width = widths[at] ?? 0;
+      if (column.shrinkTo === undefined || width <= column.shrinkTo) return;
+      if (widest < 0 || width > (widths[widest] ?? 0)) widest = at;
+    });
+    if (widest < 0) return;
+    widths[widest] = (widths[widest] ?? 1) - 1;
+  }
+}

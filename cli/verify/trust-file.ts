@@ -1,0 +1,49 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { CliError, codeOf, reasonOf } from '../failure.ts';
+
+/** One log that this machine has decided to trust. */
+const pinnedLog = z.object({
+  origin: z.string(),
+  /** C2SP verifier keys; two while the log's key changes. */
+  vkeys: z.array(z.string()).min(1),
+  /** The API that named it when it was pinned. */
+  api: z.string(),
+  pinned_at: z.string(),
+});
+export type PinnedLog = z.infer<typeof pinnedLog>;
+
+const trustFile = z.object({ version: z.literal(1), logs: z.array(pinnedLog) });
+
+/** The pinned logs of `file`; none when it does not exist. */
+export async function readTrustFile(file: string): Promise<PinnedLog[]> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return [];
+    throw new CliError('input_unreadable', `cannot read ${file}: ${reasonOf(cause)}`, { cause });
+  }
+  try {
+    return trustFile.parse(JSON.parse(text)).logs;
+  } catch (cause) {
+    throw new CliError('input_invalid', `${file} is not a trust file`, {
+      next: 'mend it, or move it away and pin again with `beacon verify JOB`',
+      cause,
+    });
+  }
+}
+
+/** Adds a log. The file is replaced whole, so that no reader sees half of it. */
+export async function pinLog(file: string, log: PinnedLog): Promise<void> {
+  const logs = [...(await readTrustFile(file)), log];
+  const made = `${file}.${process.pid}`;
+  try {
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await writeFile(made, `${JSON.stringify({ version: 1, logs }, null, 2)}\n`, { mode: 0o600 });
+    await rename(made, file);
+  } catch (cause) {
+    throw new CliError('output_unwritable', `cannot write ${file}: ${reasonOf(cause)}`, { cause });
+  }
+}
