@@ -34,6 +34,7 @@ export interface JobSpec {
   metadata: PlainObject;
   /** `metadata.nonce`. */
   nonce: string | undefined;
+  /** Undefined when absent or empty. */
   walletAuth: PlainObject | undefined;
   /** Paths of items that were ignored, for a warning. */
   ignored: string[];
@@ -65,7 +66,7 @@ export function parseJobSpec(node: JsonNode): JobSpec {
     visibility: readVisibility(spec, metadata),
     metadata,
     nonce: readText(member(metadata, 'nonce', 'metadata'), LIMITS.nonceBytes),
-    walletAuth: readObject(member(spec, 'wallet_auth')),
+    walletAuth: readWallet(spec),
     ignored,
   };
 }
@@ -109,6 +110,11 @@ function readVisibility(spec: PlainObject, metadata: PlainObject): JobSpec['visi
   if (visibility !== 'public' && visibility !== 'private')
     throw refused(field, 'must be "public" or "private"');
   return metadata.visibility === 'private' ? 'private' : visibility;
+}
+
+function readWallet(spec: PlainObject): PlainObject | undefined {
+  const wallet = readObject(member(spec, 'wallet_auth')) ?? {};
+  return Object.keys(wallet).length === 0 ? undefined : wallet;
 }
 
 /** Members of the contract that change nothing here still have their type. */

@@ -96,6 +96,7 @@ class Reader {
       if (this.skipSpace() !== COLON) this.fail('syntax', '":" is expected');
       this.at++;
       members.set(key, this.value());
+      this.path[level] = '';
       const next = this.skipSpace();
       if (next === CLOSE_OBJECT) return this.leave(members);
       if (next !== COMMA) this.fail('syntax', '"," or "}" is expected');

@@ -70,7 +70,6 @@ const MEANS_ABSENCE: ReadonlySet<string> = new Set([
   'constraints.min_success_rate',
   'constraints.timeout',
   'constraints.provider_timeout',
-  'constraints.max_cost',
   'constraints.providers',
   'constraints.backends',
   'constraints.fallback_regions',
