@@ -224,7 +224,7 @@ export async function endExecutions(
        where a.execution_id = e.id and a.state in ('intended', 'active', 'uncertain')
      )
      insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid, job_id, execution_id, owner, visibility)
-     select $10, 'receipt', id::text, 1, leaf, key_id, cid, $9, id, $11, $12 from e order by id`,
+     select $10, 'receipt', id::text, 1, leaf, key_id, cid, $9, id, $11, $12 from e order by e.id`,
     [
       ends.map((end) => end.execution.id),
       ends.map((end) => end.receipt.cid),

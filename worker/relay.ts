@@ -16,7 +16,7 @@ import {
   requestRepair,
   type OutboxRow,
 } from '../store/outbox.ts';
-import { countLiveProcesses } from '../store/metrics.ts';
+import { countLiveProcesses } from '../store/processes.ts';
 import type { Pool } from '../store/pool.ts';
 import { runLoop, type Loop } from './loop.ts';
 import { isRetryable, type WorkflowStarter } from './temporal.ts';

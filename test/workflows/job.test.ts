@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { requestCancel } from '../../store/cancel.ts';
+import { relayOnce } from '../../worker/relay.ts';
+import { startCore, type Core } from '../support/core.ts';
+import { scriptedBackend, type Act, type ScriptedBackend } from '../support/scripted-backend.ts';
+import type { Work } from '../../backends/backend.ts';
+
+let core: Core;
+let backend: ScriptedBackend;
+/** What the backend does, by job image: each test names its own. */
+const scripts = new Map<string, (work: Work, attempt: number) => Act>();
+const answer: Act = { kind: 'answer', text: 'hello' };
+
+beforeAll(async () => {
+  backend = scriptedBackend((work) => (scripts.get(work.image) ?? (() => answer))(work, work.attempt));
+  core = await startCore(backend);
+});
+afterAll(() => core[Symbol.asyncDispose]());
+
+/** Every terminal execution has exactly one receipt and one log entry; the job its summary. */
+async function expectWhole(jobId: string): Promise<void> {
+  const { rows } = await core.db.pool.query(
+    `select (select count(*)::int from executions where job_id = $1) as executions,
+            (select count(*)::int from receipts where job_id = $1) as receipts,
+            (select count(*)::int from log_pending where job_id = $1 and subject_kind = 'receipt') as entries,
+            (select count(*)::int from log_pending where job_id = $1 and subject_kind = 'job') as summaries,
+            (select count(*)::int from outbox where job_id = $1) as outbox,
+            (select count(*)::int from events where stream = 'job:' || $1) as events,
+            (select seq from jobs where id = $1) as seq`,
+    [jobId],
+  );
+  const row = rows[0];
+  expect(row.receipts).toBe(row.executions);
+  expect(row.entries).toBe(row.executions);
+  expect(row.summaries).toBe(1);
+  expect(row.outbox).toBe(0);
+  expect(row.events).toBe(row.seq);
+}
+
+async function executions(jobId: string): Promise<Record<string, unknown>[]> {
+  const { rows } = await core.db.pool.query<Record<string, unknown>>(
+    'select idx, state, region, region_ran, attempt, failure from executions where job_id = $1 order by idx',
+    [jobId],
+  );
+  return rows;
+}
+
+describe('a job', () => {
+  it('with one execution ends completed within 19 history events', async () => {
+    const job = await core.start();
+    expect(await core.ended(job)).toBe('completed');
+    await expectWhole(job);
+    expect((await core.history(`job-${job}`, 'job/completed')).length).toBeLessThanOrEqual(19);
+  });
+
+  it('with six executions ends completed within 80 history events', async () => {
+    const job = await core.start({ regions: ['US', 'EU', 'APAC'], questions: ['one?', 'two?'] });
+    expect(await core.ended(job)).toBe('completed');
+    await expectWhole(job);
+    expect((await core.history(`job-${job}`, 'job/completed-six')).length).toBeLessThanOrEqual(80);
+  });
+
+  it('tries again after a failure of the provider', async () => {
+    scripts.set('builtin:flaky', (_, attempt) =>
+      attempt === 1 ? { kind: 'fail', code: 'provider_lost' } : answer,
+    );
+    const job = await core.start({ image: 'builtin:flaky' });
+    expect(await core.ended(job)).toBe('completed');
+    expect(await executions(job)).toMatchObject([{ state: 'completed', attempt: 2 }]);
+    await core.history(`job-${job}`, 'job/retried');
+  });
+
+  it('goes to a fallback region and says so', async () => {
+    scripts.set('builtin:not-in-us', (work) =>
+      work.region === 'US' ? { kind: 'throw', message: 'no route' } : answer,
+    );
+    const job = await core.start({ image: 'builtin:not-in-us', constraints: { fallback_regions: ['EU'] } });
+    expect(await core.ended(job)).toBe('completed');
+    expect(await executions(job)).toMatchObject([
+      { region: 'US', region_ran: 'EU', state: 'completed', attempt: 4 },
+    ]);
+    const { rows } = await core.db.pool.query(
+      `select payload from events where stream = $1 and type = 'execution.fallback'`,
+      [`job:${job}`],
+    );
+    expect(rows.map((row) => row.payload)).toMatchObject([{ from_region: 'US', to_region: 'EU' }]);
+    await core.history(`job-${job}`, 'job/fallback');
+  });
+
+  it('fails with its reason when the program fails', async () => {
+    scripts.set('builtin:broken', () => ({ kind: 'fail', code: 'exit_nonzero' }));
+    const job = await core.start({ image: 'builtin:broken' });
+    expect(await core.ended(job)).toBe('failed');
+    expect(await executions(job)).toMatchObject([
+      { state: 'failed', attempt: 1, failure: { code: 'exit_nonzero' } },
+    ]);
+    await expectWhole(job);
+    await core.history(`job-${job}`, 'job/failed');
+  });
+
+  it('that is cancelled while it runs stops its attempts and attests them', async () => {
+    scripts.set('builtin:hang', () => ({ kind: 'hang' }));
+    const before = backend.begun.length;
+    const job = await core.start({ image: 'builtin:hang', questions: ['one?', 'two?'] });
+    await backend.untilBegun(before + 2);
+    expect(await requestCancel(core.db.pool, { jobId: job, actor: 'test' })).toMatchObject({
+      kind: 'requested',
+    });
+    await relayOnce(core.relay);
+    expect(await core.ended(job)).toBe('cancelled');
+    expect(await executions(job)).toMatchObject([{ state: 'cancelled' }, { state: 'cancelled' }]);
+    await expectWhole(job);
+    await core.history(`job-${job}`, 'job/cancelled');
+  });
+
+  it('that is cancelled before it starts never runs', async () => {
+    const before = backend.begun.length;
+    const job = await core.submit({ image: 'builtin:never' });
+    await requestCancel(core.db.pool, { jobId: job, actor: 'test' });
+    await relayOnce({ ...core.relay, workflowWindow: 0 });
+    expect(await core.ended(job)).toBe('cancelled');
+    expect(backend.begun.slice(before).filter((work) => work.image === 'builtin:never')).toEqual([]);
+    await expectWhole(job);
+    await core.history(`job-${job}`, 'job/cancelled-early');
+  });
+
+  it('keeps an answer that was there before the cancellation', async () => {
+    scripts.set('builtin:half', (work) =>
+      new TextDecoder().decode(work.input).includes('one?') ? answer : { kind: 'hang' },
+    );
+    const before = backend.begun.length;
+    const job = await core.start({ image: 'builtin:half', questions: ['one?', 'two?'] });
+    await backend.untilBegun(before + 2);
+    await requestCancel(core.db.pool, { jobId: job, actor: 'test' });
+    await relayOnce(core.relay);
+    expect(await core.ended(job)).toBe('cancelled');
+    expect(await executions(job)).toMatchObject([{ state: 'completed' }, { state: 'cancelled' }]);
+  });
+
+  it('whose deadline passes is expired', async () => {
+    scripts.set('builtin:late', () => ({ kind: 'hang' }));
+    const job = await core.start({ image: 'builtin:late' }, { deadlineMs: 1_500 });
+    expect(await core.ended(job)).toBe('expired');
+    expect(await executions(job)).toMatchObject([
+      { state: 'expired', failure: { code: 'deadline_exceeded' } },
+    ]);
+    await expectWhole(job);
+    await core.history(`job-${job}`, 'job/expired');
+  });
+
+  it('with 120 executions runs in children and ends completed', async () => {
+    const questions = Array.from({ length: 120 }, (_, index) => `question ${index}?`);
+    const job = await core.start({ questions });
+    expect(await core.ended(job)).toBe('completed');
+    await expectWhole(job);
+    await core.history(`job-${job}`, 'job/parts');
+    await core.history(`job-${job}/0`, 'job-part/completed');
+  }, 60_000);
+
+  it('whose workflow was terminated is ended by a repair', async () => {
+    scripts.set('builtin:orphan', () => ({ kind: 'hang' }));
+    const before = backend.begun.length;
+    const job = await core.start({ image: 'builtin:orphan' });
+    await backend.untilBegun(before + 1);
+    await core.client.workflow.getHandle(`job-${job}`).terminate('test');
+    const { requestRepair } = await import('../../store/outbox.ts');
+    await requestRepair(core.db.pool, job);
+    await relayOnce(core.relay);
+    expect(await core.ended(job)).toBe('failed');
+    expect(await executions(job)).toMatchObject([{ state: 'failed', failure: { code: 'workflow_closed' } }]);
+    await expectWhole(job);
+    await core.history(`repair/${job}`, 'repair/completed');
+  });
+});
