@@ -14,6 +14,7 @@ import type { BusinessEvents } from '../../observability/events.ts';
 import { SubmitError, type Submitter } from '../../store/submit.ts';
 import type { Submitted } from '../../store/submit-statement.ts';
 import { ApiError } from '../errors.ts';
+import { invalidJson } from '../plugins/body.ts';
 import type { ApiSettings } from '../settings.ts';
 import type { createBacklog } from './backlog.ts';
 import type { FailureLimit } from './failure-limit.ts';
@@ -112,11 +113,7 @@ function parseBody(raw: Buffer): JsonNode {
   try {
     return parseStrictJson(raw);
   } catch (error) {
-    if (!(error instanceof JsonError)) throw error;
-    throw new ApiError('invalid_json', {
-      message: `the body is not valid JSON: ${error.message}`,
-      details: { reason: error.code, field: error.path, offset: error.offset },
-    });
+    throw error instanceof JsonError ? invalidJson(error) : error;
   }
 }
 

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { LIMITS } from '../../../domain/limits.ts';
+import {
+  countExecutions,
+  getReceipt,
+  listAttempts,
+  listExecutions,
+  listFiles,
+  listLogLines,
+} from '../../../store/execution-reads.ts';
+import { isTerminal } from '../../../domain/states.ts';
+import type { Pool } from '../../../store/pool.ts';
+import { ApiError } from '../../errors.ts';
+import { executionId, executionItem, lenientInt, problem } from '../../schemas.ts';
+import type { RouteApp } from '../app-type.ts';
+import { viewerOf } from '../viewer.ts';
+import { findExecution } from './find.ts';
+import { LIST_OUTPUT_BYTES } from './of-job.ts';
+import { attemptView, executionView, fileView } from './view.ts';
+
+const DEFAULT_EXECUTIONS = 10;
+const MAX_EXECUTIONS = 100;
+const MAX_OFFSET = 1_000_000;
+const MAX_LOG_LINES = 1_000;
+const READ = { permission: 'read', mutates: false } as const;
+const LOG_CURSOR = /^(\d{1,9})\.(\d{1,9})$/;
+
+const details = executionItem.extend({
+  attempts: z.array(z.looseObject({})),
+  files: z.array(z.looseObject({})),
+  receipt: z.unknown().nullable(),
+});
+
+const logLine = z.object({
+  attempt: z.int(),
+  seq: z.int(),
+  time_us: z.int().describe('Unix time in microseconds.'),
+  source: z.enum(['stdout', 'stderr', 'system']),
+  line: z.string(),
+});
+
+export function registerExecutionReads(app: RouteApp, pool: Pool): void {
+  app.get(
+    '/api/v1/executions',
+    {
+      config: READ,
+      schema: {
+        summary: 'Executions of all jobs, newest first.',
+        tags: ['executions'],
+        querystring: z.object({
+          limit: lenientInt(1, MAX_EXECUTIONS, DEFAULT_EXECUTIONS),
+          offset: lenientInt(0, MAX_OFFSET, 0),
+        }),
+        response: {
+          200: z.object({ executions: z.array(executionItem), limit: z.int(), offset: z.int(), total: z.int() }),
+        },
+      },
+    },
+    async (request) => {
+      const { limit, offset } = request.query;
+      const viewer = viewerOf(request.principal);
+      const [rows, total] = await Promise.all([
+        listExecutions(pool, { limit, offset, outputBytes: LIST_OUTPUT_BYTES }, viewer),
+        countExecutions(pool, viewer),
+      ]);
+      return { executions: rows.map(executionView), limit, offset, total };
+    },
+  );
+
+  for (const url of ['/api/v1/executions/:id', '/api/v1/executions/:id/details']) {
+    app.get(
+      url,
+      {
+        config: READ,
+        schema: {
+          summary: 'One execution with its attempts, files and receipt.',
+          tags: ['executions'],
+          params: executionId,
+          response: { 200: details, '4xx': problem },
+        },
+      },
+      async (request) => {
+        const row = await findExecution(pool, request.params.id, request.principal, LIMITS.outputInlineBytes);
+        const [attempts, files, receipt] = await Promise.all([
+          listAttempts(pool, row.id),
+          listFiles(pool, row.id, row.attempt),
+          getReceipt(pool, row.id),
+        ]);
+        return {
+          ...executionView(row),
+          attempts: attempts.map(attemptView),
+          files: files.map((file) => fileView(row.id, file)),
+          receipt: receipt === undefined ? null : (JSON.parse(receipt.bytes.toString('utf8')) as unknown),
+        };
+      },
+    );
+  }
+
+  app.get(
+    '/api/v1/executions/:id/receipt',
+    {
+      config: READ,
+      schema: {
+        summary: 'The receipt, byte for byte as it was signed; its ETag is its CID.',
+        tags: ['executions'],
+        params: executionId,
+      },
+    },
+    async (request, reply) => {
+      const row = await findExecution(pool, request.params.id, request.principal);
+      const receipt = await getReceipt(pool, row.id);
+      if (receipt === undefined) throw new ApiError('receipt_not_found');
+      const etag = `"${receipt.cid}"`;
+      reply.headers({ etag, 'cache-control': 'no-cache', 'x-ipfs-cid': receipt.cid });
+      if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+      return reply.type('application/json; charset=utf-8').send(receipt.bytes);
+    },
+  );
+
+  app.get(
+    '/api/v1/executions/:id/logs',
+    {
+      config: READ,
+      schema: {
+        summary: 'What the program wrote, over all attempts.',
+        tags: ['executions'],
+        params: executionId,
+        querystring: z.object({
+          after: z.string().regex(LOG_CURSOR, 'must be `next_after` of the page before').optional(),
+          limit: lenientInt(1, MAX_LOG_LINES, MAX_LOG_LINES),
+        }),
+        response: {
+          200: z.object({
+            execution_id: z.string(),
+            status: z.string(),
+            lines: z.array(logLine),
+            next_after: z.string(),
+            ended: z.boolean().describe('No line will follow these.'),
+          }),
+          '4xx': problem,
+        },
+      },
+    },
+    async (request) => {
+      const { after = '0.0', limit } = request.query;
+      const [, attempt, seq] = LOG_CURSOR.exec(after)!;
+      const row = await findExecution(pool, request.params.id, request.principal);
+      const lines = await listLogLines(pool, row.id, { attempt: Number(attempt), seq: Number(seq) }, limit);
+      const last = lines.at(-1);
+      return {
+        execution_id: row.id,
+        status: row.state,
+        lines,
+        next_after: last === undefined ? after : `${last.attempt}.${last.seq}`,
+        ended: isTerminal(row.state) && lines.length < limit,
+      };
+    },
+  );
+}

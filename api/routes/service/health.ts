@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import type { Log } from '../../../observability/log.ts';
+import type { RouteApp } from '../app-type.ts';
+
+/** Asks one dependency whether it works; rejects when it does not. */
+export interface HealthProbe {
+  name: string;
+  /** Without it nothing can be served: readiness fails. Others only degrade. */
+  required: boolean;
+  check(signal: AbortSignal): Promise<void>;
+}
+
+const PROBE_TIMEOUT_MS = 1_000;
+/** Many probes share one look: a flood of health requests must not become one of queries. */
+const LOOK_AGE_MS = 500;
+
+const service = z.object({
+  name: z.string(),
+  status: z.enum(['healthy', 'unhealthy']),
+  required: z.boolean(),
+  last_check: z.iso.datetime(),
+  latency_ms: z.number(),
+  error: z.string().optional(),
+});
+type ServiceHealth = z.infer<typeof service>;
+
+const health = z.object({ status: z.enum(['healthy', 'degraded', 'unhealthy']), services: z.array(service) });
+const readiness = health.extend({ ready: z.boolean() });
+const OPEN = { permission: 'read', mutates: false } as const;
+
+/** Live: the process answers. Ready: what it cannot do without answers, each asked for real with a time limit. */
+export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], log: Pick<Log, 'warn'>): void {
+  let lookedAtMs = -Infinity;
+  let look: Promise<ServiceHealth[]> = Promise.resolve([]);
+  const services = (): Promise<ServiceHealth[]> => {
+    if (performance.now() - lookedAtMs > LOOK_AGE_MS) {
+      lookedAtMs = performance.now();
+      look = Promise.all(probes.map((probe) => ask(probe, log)));
+    }
+    return look;
+  };
+  const report = async () => {
+    const all = await services();
+    const ill = all.filter(({ status }) => status === 'unhealthy');
+    const ready = !ill.some(({ required }) => required);
+    const status = ready ? (ill.length === 0 ? ('healthy' as const) : ('degraded' as const)) : ('unhealthy' as const);
+    return { ready, status, services: all };
+  };
+
+  for (const prefix of ['', '/api/v1']) {
+    app.get(
+      `${prefix}/health`,
+      { config: OPEN, schema: { summary: 'How every dependency is.', tags: ['service'], response: { 200: health, 503: health } } },
+      async (_request, reply) => {
+        const { ready, status, services: all } = await report();
+        return reply.code(ready ? 200 : 503).send({ status, services: all });
+      },
+    );
+    app.get(
+      `${prefix}/health/live`,
+      {
+        config: OPEN,
+        schema: { summary: 'The process answers.', tags: ['service'], response: { 200: z.object({ status: z.literal('alive') }) } },
+      },
+      async () => ({ status: 'alive' as const }),
+    );
+    app.get(
+      `${prefix}/health/ready`,
+      {
+        config: OPEN,
+        schema: { summary: 'Requests can be served.', tags: ['service'], response: { 200: readiness, 503: readiness } },
+      },
+      async (_request, reply) => {
+        const answer = await report();
+        return reply.code(answer.ready ? 200 : 503).send(answer);
+      },
+    );
+  }
+}
+
+async function ask({ name, required, check }: HealthProbe, log: Pick<Log, 'warn'>): Promise<ServiceHealth> {
+  const began = performance.now();
+  const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+  let error: string | undefined;
+  try {
+    await Promise.race([check(signal), aborted(signal)]);
+  } catch (cause) {
+    // What failed inside stands in the log; the answer is read by strangers.
+    log.warn({ err: cause, service: name }, 'health probe failed');
+    error = signal.aborted ? `no answer within ${PROBE_TIMEOUT_MS} ms` : 'not reachable';
+  }
+  return {
+    name,
+    status: error === undefined ? 'healthy' : 'unhealthy',
+    required,
+    last_check: new Date().toISOString(),
+    latency_ms: Math.round(performance.now() - began),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('the probe took too long')), { once: true });
+  });
+}

@@ -1,0 +1,104 @@
+import type { BusinessEvents } from '../observability/events.ts';
+import type { Log } from '../observability/log.ts';
+import { askDatabase } from '../store/alive.ts';
+import type { Notifier, Wakeups } from '../store/notify.ts';
+import type { Pool } from '../store/pool.ts';
+import { createSubmitter } from '../store/submit.ts';
+import { createApp } from './app.ts';
+import { createFeed } from './feed/feed.ts';
+import type { FeedSettings } from './feed/settings.ts';
+import { createBacklog } from './intake/backlog.ts';
+import { createFailureLimit } from './intake/failure-limit.ts';
+import { createSpecVerifier } from './intake/spec-verifier.ts';
+import { loadTrustList } from './intake/trusted-keys.ts';
+import { listen, type Listening } from './listen.ts';
+import { createAccessGate } from './plugins/access.ts';
+import type { HealthProbe } from './routes/service/health.ts';
+import type { RenderMetrics } from './routes/service/metrics.ts';
+import type { ApiSettings } from './settings.ts';
+
+export interface ApiOptions {
+  settings: ApiSettings;
+  /** Of the product, shown in the OpenAPI document. */
+  version: string;
+  pool: Pool;
+  notifier: Notifier;
+  wakeups: Wakeups;
+  log: Log;
+  events: BusinessEvents;
+  /** Dependencies besides the database. */
+  probes: readonly HealthProbe[];
+  renderMetrics: RenderMetrics;
+  feed?: Partial<FeedSettings>;
+}
+
+export interface Api extends AsyncDisposable {
+  /** Base URL, `http://127.0.0.1:8090`. */
+  address: string;
+  port: number;
+}
+
+/**
+ * Starts the API with its feed. Disposing drains: feed clients are told their cursor and closed, requests under way are
+ * answered, what was submitted is stored.
+ */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const started: AsyncDisposable[] = [];
+  const use = <T extends AsyncDisposable>(part: T): T => {
+    started.push(part);
+    return part;
+  };
+  /** In the opposite order of starting. */
+  const stop = async (): Promise<void> => {
+    for (let part = started.pop(); part !== undefined; part = started.pop()) await part[Symbol.asyncDispose]();
+  };
+  try {
+    const listening = await start(options, use);
+    return { address: listening.url, port: listening.port, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(options: ApiOptions, use: <T extends AsyncDisposable>(part: T) => T): Promise<Listening> {
+  const { settings, pool, log, events } = options;
+  const trustList = use(await loadTrustList(settings.trust, log));
+  const verifier = use(createSpecVerifier());
+  const submitter = use(createSubmitter({ pool, notifier: options.notifier }));
+  const gate = createAccessGate(settings);
+  const app = await createApp({
+    settings,
+    version: options.version,
+    pool,
+    log,
+    events,
+    notifier: options.notifier,
+    gate,
+    intake: {
+      settings,
+      trustList,
+      verifier,
+      submitter,
+      events,
+      backlog: createBacklog(pool, settings.backlogLimit),
+      failureLimit: createFailureLimit(settings.failuresPerMinute),
+    },
+    probes: [{ name: 'database', required: true, check: () => askDatabase(pool) }, ...options.probes],
+    renderMetrics: options.renderMetrics,
+  });
+  use({ [Symbol.asyncDispose]: () => app.close() });
+  const feed = use(
+    createFeed({ pool, wakeups: options.wakeups, log, events, refusal: gate, settings: options.feed ?? {} }),
+  );
+  feed.attach(app.server);
+
+  const open = !settings.trust.enforce;
+  const loopbackOnly = open && !settings.trust.allowOpen;
+  if (loopbackOnly) {
+    log.warn('trust is open (TRUST_ENFORCE is false): any key may submit, so only 127.0.0.1 and ::1 are served');
+  } else if (open) {
+    log.warn('trust is open (TRUST_ENFORCE is false, ALLOW_OPEN_TRUST is set): anybody who reaches this server may submit');
+  }
+  return use(await listen(app, settings.listen, loopbackOnly));
+}
