@@ -29,12 +29,12 @@ export function processIo(): Io {
     if (hard.signal.aborted) {
       for (const name of signals) process.off(name, onSignal);
       process.kill(process.pid, signal);
-    } else if (soft.signal.aborted) hard.abort(signal);
-    else soft.abort(signal);
+    } else if (soft.signal.aborted) hard.abort();
+    else soft.abort();
   };
   for (const name of signals) process.on(name, onSignal);
   return {
-    stdout: outputTo(process.stdout, () => soft.abort('EPIPE')),
+    stdout: outputTo(process.stdout, () => soft.abort()),
     stderr: outputTo(process.stderr, () => undefined),
     get stdin() {
       return process.stdin;

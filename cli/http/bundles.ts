@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { isCid } from '../../domain/receipt/cid.ts';
 import { CliError } from '../failure.ts';
@@ -9,16 +10,32 @@ const NUMBER = /^\d{1,10}$/;
 
 const proofAnswer = z.looseObject({ execution_id: z.string().nullish(), job_id: z.string().nullish() });
 
+/** The log follows a job's end within moments; this is for a machine that swaps. */
+const NOT_READY_WAIT_MS = 10_000;
+const NOT_READY_POLL_MS = 100;
+
 /** The bundle file of a job, byte for byte. */
-export async function fetchJobBundle(client: ApiClient, jobId: string): Promise<Uint8Array> {
-  const path = `/api/v1/jobs/${encodeURIComponent(jobId)}/bundle`;
-  return (await client.request(path, { maxBytes: BUNDLE_BYTES })).bytes;
+export function fetchJobBundle(client: ApiClient, jobId: string): Promise<Uint8Array> {
+  return fetchReady(client, `/api/v1/jobs/${encodeURIComponent(jobId)}/bundle`);
 }
 
 /** The bundle file of one execution. */
-export async function fetchExecutionBundle(client: ApiClient, id: string): Promise<Uint8Array> {
-  const path = `/api/v1/executions/${encodeURIComponent(id)}/bundle`;
-  return (await client.request(path, { maxBytes: BUNDLE_BYTES })).bytes;
+export function fetchExecutionBundle(client: ApiClient, id: string): Promise<Uint8Array> {
+  return fetchReady(client, `/api/v1/executions/${encodeURIComponent(id)}/bundle`);
+}
+
+/** Waits while what has ended is on its way into the log. */
+async function fetchReady(client: ApiClient, path: string): Promise<Uint8Array> {
+  const deadlineMs = performance.now() + NOT_READY_WAIT_MS;
+  for (;;) {
+    try {
+      return (await client.request(path, { maxBytes: BUNDLE_BYTES })).bytes;
+    } catch (thrown) {
+      const waits = thrown instanceof CliError && thrown.serverCode === 'bundle_not_ready';
+      if (!waits || performance.now() > deadlineMs) throw thrown;
+    }
+    await delay(NOT_READY_POLL_MS);
+  }
 }
 
 /** The bundle of what `name` names: a CID, an execution by id or number, else a job. */

@@ -1,0 +1,93 @@
+import { EXIT, CliError, reasonOf } from '../failure.ts';
+import type { Context } from '../context.ts';
+import { feedUrl } from '../http/address.ts';
+import { demoStack, type DemoStack } from './demo-stack.ts';
+import { resultLines, cautions } from './result-lines.ts';
+import { runJob, type DemoRun } from './run-job.ts';
+import { createSteps } from './steps.ts';
+
+export interface DemoOptions {
+  keep?: boolean;
+  spec?: string;
+  out?: string;
+}
+
+/** `beacon demo`: the whole way of a job, each step on the screen. Leaves nothing running unless asked to. */
+export async function demo(context: Context, options: DemoOptions): Promise<number> {
+  const keep = options.keep === true;
+  const steps = createSteps(context);
+  const stack = await steps.run(
+    'the stack: PostgreSQL, Temporal, API, worker, relay',
+    () => demoStack(context, keep),
+    ({ apiUrl, found }) => (found ? `the stack that runs at ${apiUrl}` : `the stack is up at ${apiUrl}`),
+  );
+  let run: DemoRun;
+  try {
+    run = await runJob(context, steps, stack, options);
+  } catch (thrown) {
+    await stack.stop();
+    throw withLogs(thrown, stack);
+  }
+  if (context.json) context.document(documentOf(stack, run));
+  else for (const line of closingLines(context, stack, run)) context.line(line);
+  if (stack.found || keep) {
+    const command = `beacon down --state ${stack.stateDir}`;
+    context.note(
+      stack.found ? 'the stack ran before and is left as it was' : `the stack stays up; stop it: ${command}`,
+    );
+  } else {
+    await steps.run(
+      'stopping the stack',
+      () => stack.stop(),
+      () => 'stopped; nothing is left running',
+    );
+  }
+  if (run.state === 'completed') return EXIT.ok;
+  throw new CliError('failed', `the job ended ${run.state}; its receipts verify, and say why`, {
+    next: `logs: ${stack.logs}`,
+  });
+}
+
+function documentOf(stack: DemoStack, run: DemoRun): object {
+  const { apiUrl, temporalUi } = stack;
+  return {
+    job_id: run.jobId,
+    status: run.state,
+    bundle: run.file,
+    verdict: run.verdict,
+    executions: run.results,
+    api: apiUrl,
+    feed: feedUrl(apiUrl),
+    temporal_ui: temporalUi,
+  };
+}
+
+function closingLines(
+  context: Context,
+  stack: DemoStack,
+  { results, verdict, file, trust }: DemoRun,
+): string[] {
+  const { colours } = context;
+  const warned = cautions(results, context);
+  return [
+    '',
+    ...resultLines(results, context),
+    '',
+    `${colours.green('VERIFIED OFFLINE')} from ${file}: job spec, ${results.length} receipts, job summary, and all of them in`,
+    `  the log ${verdict.origin} at size ${verdict.treeSize}, root ${verdict.root}`,
+    `  again, on any machine: beacon verify ${file} --trust ${trust}`,
+    ...(warned.length === 0 ? [] : ['', ...warned]),
+    '',
+    `  API          ${stack.apiUrl}`,
+    `  feed         ${feedUrl(stack.apiUrl)}`,
+    `  Temporal UI  ${stack.temporalUi ?? 'none (not ours)'}`,
+    '',
+  ];
+}
+
+/** The reason stays; where to look further is added. */
+function withLogs(thrown: unknown, stack: DemoStack): unknown {
+  if (thrown instanceof CliError && thrown.code === 'interrupted') return thrown;
+  const code = thrown instanceof CliError ? thrown.code : 'failed';
+  return new CliError(code, reasonOf(thrown), { next: `logs: ${stack.logs}`, cause: thrown });
+}

@@ -1,0 +1,44 @@
+import { createLogger } from '../observability/log.ts';
+import { readSettings } from '../config/settings.ts';
+
+export interface RoleOptions {
+  /** Only these task queues; default all that this worker can serve. */
+  queues?: string[];
+  env: NodeJS.ProcessEnv;
+  /** Aborted = drain and return. */
+  signal: AbortSignal;
+}
+
+/** Runs one role until `signal` is aborted or its supervisor is gone; tells the supervisor when it does its work. */
+export async function runRole(name: 'serve' | 'worker' | 'relay' | 'migrate', options: RoleOptions): Promise<void> {
+  const settings = readSettings(options.env);
+  const log = createLogger(name === 'serve' ? 'api' : name, settings.LOG_LEVEL);
+  if (settings.REDIS_URL !== null) log.info('REDIS_URL is set and unused: Temporal is the queue');
+  if (name === 'migrate') {
+    const { migrateDatabase } = await import('./roles/migrate.ts');
+    return migrateDatabase(settings, log);
+  }
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  // Under `beacon up` the channel to the supervisor closes when that is killed: then nobody would restart or stop us.
+  process.once('disconnect', () => stop.abort());
+  const role =
+    name === 'serve'
+      ? await (await import('./roles/api.ts')).startApiRole(settings, log)
+      : name === 'worker'
+        ? await (await import('../worker/compose.ts')).startWorkerRole(settings, log, options.queues)
+        : await (await import('../worker/compose.ts')).startRelayRole(settings, log);
+  try {
+    process.send?.({ ready: true, ...('url' in role ? { url: role.url } : {}) });
+    log.info('url' in role ? { url: role.url } : {}, `${name} ready`);
+    await Promise.race([aborted(signal), role.failed]);
+  } finally {
+    log.info(`${name} draining`);
+    await role[Symbol.asyncDispose]();
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

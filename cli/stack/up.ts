@@ -1,0 +1,50 @@
+import { startStack, type Stack } from '../../embedded/stack.ts';
+import type { Context } from '../context.ts';
+import { feedUrl } from '../http/address.ts';
+import { stackProgress } from './progress.ts';
+
+/** `beacon up`: until the first Ctrl-C, which drains; the second one ends at once. */
+export async function up(context: Context): Promise<undefined> {
+  const { io, stateDir } = context;
+  const progress = stackProgress(context);
+  const stack = await startStack({ stateFolder: stateDir, env: io.env, progress, signal: io.signal }).finally(
+    () => progress.end(),
+  );
+  try {
+    if (context.json) context.record({ ready: true, ...addresses(stack), state: stack.state() });
+    else {
+      for (const line of addressLines(stack)) context.line(line);
+      context.line(
+        'Ctrl-C stops it. In another terminal: beacon submit FILE --watch, beacon status, beacon logs -f',
+      );
+    }
+    await aborted(io.signal);
+    progress.say('stopping: what is under way is drained; Ctrl-C again ends it at once');
+  } finally {
+    await stack.stop(io.force);
+    progress.end();
+  }
+  progress.say(`stopped; its state is kept in ${stateDir}`);
+}
+
+export function addresses(stack: Stack): { api: string; feed: string; temporal_ui: string | null } {
+  return { api: stack.apiUrl(), feed: feedUrl(stack.apiUrl()), temporal_ui: stack.temporalUiUrl() };
+}
+
+export function addressLines(stack: Stack): string[] {
+  const { api, feed, temporal_ui: ui } = addresses(stack);
+  return [
+    `  API          ${api}`,
+    `  feed         ${feed}`,
+    `  Temporal UI  ${ui ?? 'none (not ours)'}`,
+    `  state        ${stack.folder.path}`,
+    `  logs         ${stack.folder.logs}`,
+  ];
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
