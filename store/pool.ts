@@ -42,8 +42,10 @@ export function createPool({ databaseUrl, max = 10, name, role = 'beacon_app' }:
         `set search_path = beacon; set synchronous_commit = on;${role === null ? '' : ` set role ${pg.escapeIdentifier(role)}`}`,
       )) as NonNullable<pg.PoolConfig['onConnect']>,
   });
-  // A connection that dies while idle must not end the process; the next query opens another one.
+  // A connection that dies, idle or between two statements of a transaction, must not end the process: the query under
+  // way or the next one fails, and another connection is opened.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
