@@ -151,6 +151,8 @@ alter table blocks alter column bytes set storage external;
 create table receipt_keys (
   key_id text primary key,
   spki bytea not null,
+  -- The envelope of the entry with which the key began in the log.
+  start_dsse_digest bytea references blocks (digest),
   created_at timestamptz not null default now()
 );
 
@@ -257,6 +259,8 @@ create table log_state (
   origin text not null unique,
   size bigint not null default 0,
   root bytea not null,
+  -- The verifier key of the log, once its first checkpoint is to be signed; never another one.
+  vkey text,
   updated_at timestamptz not null default now()
 );
 create table log_pending (
@@ -272,6 +276,8 @@ create table log_pending (
   execution_id uuid,
   owner text,
   visibility text not null default 'public',
+  -- Why it will never be an entry: its subject stands in the log with another leaf.
+  refused text,
   created_at timestamptz not null default now(),
   unique (log_id, subject_kind, subject_id, version)
 );

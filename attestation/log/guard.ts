@@ -1,0 +1,92 @@
+import { constants } from 'node:fs';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { equalBytes, fromHex, toHex } from '../../domain/encoding.ts';
+import { LogServiceError } from './error.ts';
+
+/**
+ * What was signed last, remembered outside the database: a database restored from a backup, or failed over to a stale
+ * copy, would otherwise sign a second history without noticing. Written after the commit, so it is never ahead of what
+ * was promised; one file counts for one host.
+ */
+export interface GuardedHead {
+  origin: string;
+  size: number;
+  root: Uint8Array;
+}
+
+export interface Guard {
+  /** Undefined before the first checkpoint. Throws when the file is unreadable: an unknown past is no empty one. */
+  read(): Promise<GuardedHead | undefined>;
+  write(head: GuardedHead): Promise<void>;
+}
+
+const FILE_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+
+export function fileGuard(file: string): Guard {
+  return {
+    async read() {
+      let text: string;
+      try {
+        text = await readFile(file, 'utf8');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw error;
+      }
+      return parse(text, file);
+    },
+    async write({ origin, size, root }) {
+      await mkdir(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
+      const next = `${file}.next`;
+      const handle = await open(next, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, FILE_MODE);
+      try {
+        await handle.writeFile(`${JSON.stringify({ origin, size, root: toHex(root) })}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(next, file);
+    },
+  };
+}
+
+function parse(text: string, file: string): GuardedHead {
+  let value: Partial<Record<'origin' | 'size' | 'root', unknown>> = {};
+  try {
+    value = JSON.parse(text) as typeof value;
+  } catch {
+    // Told below, together with every other way of being unreadable.
+  }
+  const root = typeof value.root === 'string' ? fromHex(value.root) : undefined;
+  if (typeof value.origin !== 'string' || !Number.isSafeInteger(value.size) || root?.length !== 32) {
+    throw new LogServiceError('rollback_detected', `the rollback guard ${file} cannot be read`);
+  }
+  return { origin: value.origin, size: value.size as number, root };
+}
+
+/**
+ * Throws unless the log still holds everything that the guard saw signed. `rootAt` computes the root of the log's first
+ * `size` entries from what is stored.
+ */
+export async function checkGuard(
+  guarded: GuardedHead | undefined,
+  head: GuardedHead,
+  rootAt: (size: number) => Promise<Uint8Array>,
+): Promise<void> {
+  if (guarded === undefined) return;
+  const refuse = (reason: string): never => {
+    throw new LogServiceError(
+      'rollback_detected',
+      `${reason}; this log must not be signed any more (docs/runbook.md)`,
+    );
+  };
+  if (guarded.origin !== head.origin)
+    refuse(`the guard is of ${guarded.origin}, the database of ${head.origin}`);
+  if (head.size < guarded.size) {
+    refuse(`the database holds ${head.size} entries, but ${guarded.size} were signed`);
+  }
+  const root = guarded.size === head.size ? head.root : await rootAt(guarded.size);
+  if (!equalBytes(root, guarded.root))
+    refuse(`the first ${guarded.size} entries are not those that were signed`);
+}

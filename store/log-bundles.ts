@@ -1,0 +1,95 @@
+import type { Queryable } from './pool.ts';
+
+/** A document with its envelope and entry, as a bundle shows them. Absent while the entry is pending. */
+export interface LoggedDocument {
+  document: Buffer;
+  dsse: Buffer;
+  leaf: Buffer;
+  index: number;
+  keyId: string;
+}
+
+type MaybeLogged = Omit<LoggedDocument, 'index'> & { index: number | null };
+
+function isLogged(row: MaybeLogged): row is LoggedDocument {
+  return row.index !== null;
+}
+
+export interface LoggedKey {
+  keyId: string;
+  dsse: Buffer;
+  leaf: Buffer;
+  index: number;
+}
+
+/** What the bundle of an execution is made of; undefined when there is no such execution with a receipt. */
+export async function readLoggedReceipt(
+  db: Queryable,
+  logId: string,
+  executionId: string,
+): Promise<{ jobId: string | null; spec: Buffer | null; logged: LoggedDocument | undefined } | undefined> {
+  const { rows } = await db.query<MaybeLogged & { jobId: string | null; spec: Buffer | null }>(
+    `select r.job_id as "jobId", j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId"
+     from receipts r
+     join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
+     left join jobs j on j.id = r.job_id
+     left join log_entries e
+       on e.log_id = $1 and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
+     where r.execution_id = $2`,
+    [logId, executionId],
+  );
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  const { jobId, spec, ...logged } = row;
+  return { jobId, spec, logged: isLogged(logged) ? logged : undefined };
+}
+
+/** What the bundle of a job is made of; undefined when there is no such job that has ended. */
+export async function readLoggedJob(
+  db: Queryable,
+  logId: string,
+  jobId: string,
+): Promise<{ spec: Buffer; summary: LoggedDocument; receipts: LoggedDocument[] } | 'pending' | undefined> {
+  const summaries = await db.query<MaybeLogged & { spec: Buffer }>(
+    `select j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, s.key_id as "keyId"
+     from job_summaries s
+     join jobs j on j.id = s.job_id
+     join blocks b on b.digest = s.digest join blocks d on d.digest = s.dsse_digest
+     left join log_entries e
+       on e.log_id = $1 and e.subject_kind = 'job' and e.subject_id = s.job_id and e.version = s.version
+     where s.job_id = $2 order by s.version desc limit 1`,
+    [logId, jobId],
+  );
+  const row = summaries.rows[0];
+  if (row === undefined) return undefined;
+  const { rows: receipts } = await db.query<MaybeLogged>(
+    `select b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId"
+     from receipts r
+     join executions x on x.id = r.execution_id
+     join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
+     left join log_entries e
+       on e.log_id = $1 and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
+     where r.job_id = $2 order by x.idx, x.id`,
+    [logId, jobId],
+  );
+  const { spec, ...summary } = row;
+  if (!isLogged(summary) || !receipts.every(isLogged)) return 'pending';
+  return { spec, summary, receipts };
+}
+
+/** The start entries of these receipt keys. */
+export async function readLoggedKeys(
+  db: Queryable,
+  logId: string,
+  keyIds: readonly string[],
+): Promise<LoggedKey[]> {
+  const { rows } = await db.query<LoggedKey>(
+    `select k.key_id as "keyId", d.bytes as dsse, e.leaf, e.idx as index
+     from receipt_keys k
+     join blocks d on d.digest = k.start_dsse_digest
+     join log_entries e on e.log_id = $1 and e.subject_kind = 'key' and e.subject_id = k.key_id and e.version = 1
+     where k.key_id = any($2) order by e.idx`,
+    [logId, keyIds],
+  );
+  return rows;
+}
