@@ -13,11 +13,7 @@ export function openLog(file: string): { fd: number } & Disposable {
 }
 
 export async function rotate(file: string, limitBytes = LOG_FILE_BYTES): Promise<void> {
-  const size = await stat(file).then(
-    (found) => found.size,
-    () => 0,
-  );
-  if (size <= limitBytes) return;
+  if ((await sizeOf(file)) <= limitBytes) return;
   await copyFile(file, `${file}.1`);
   await truncate(file, 0);
 }
@@ -30,6 +26,13 @@ export function keepLogsSmall(files: () => readonly string[], limitBytes = LOG_F
   }, LOG_CHECK_MS);
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+export async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
+    (found) => found.size,
+    () => 0,
+  );
 }
 
 /** The last bytes of a file as text, from `since` on. */

@@ -24,8 +24,8 @@ export interface ServiceProcess {
   /** Resolves with the reason in words when the process has ended, never rejects. */
   ended: Promise<string>;
   hasEnded(): boolean;
-  /** Sends one signal after the other until it is gone, at last SIGKILL to the whole group. */
-  stop(steps: readonly StopStep[]): Promise<void>;
+  /** Sends one signal after the other until it is gone, at last (or when `force` aborts) SIGKILL to the whole group. */
+  stop(steps: readonly StopStep[], force?: AbortSignal): Promise<void>;
 }
 
 /** Starts a long-lived child in a session of its own (Ctrl-C on our terminal must not reach it) that logs to a file. */
@@ -56,12 +56,13 @@ export function startService(command: ServiceCommand): ServiceProcess {
     child,
     ended,
     hasEnded: () => over,
-    async stop(steps) {
+    async stop(steps, force) {
       if (pid === undefined) return;
+      const hurry = () => over || force?.aborted === true;
       for (const { signal, graceMs } of steps) {
-        if (over) break;
+        if (hurry()) break;
         sendSignal(pid, signal);
-        await waitUntil(() => over, { timeoutMs: graceMs, everyMs: 10 });
+        await waitUntil(hurry, { timeoutMs: graceMs, everyMs: 10 });
       }
       // What it may have left behind in its group goes with it.
       sendSignal(pid, 'SIGKILL', { group: true });

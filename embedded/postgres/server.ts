@@ -5,12 +5,12 @@ import { z } from 'zod';
 import type { Account } from '../account.ts';
 import { EmbeddedError, reasonOf } from '../failure.ts';
 import { PORT_TRIES, POSTGRES_ORPHANS_MS, POSTGRES_READY_MS } from '../limits.ts';
-import { tailOf } from '../log-file.ts';
+import { sizeOf, tailOf } from '../log-file.ts';
 import { freePort } from '../port.ts';
 import { readIfThere, secretIn, writePrivate } from '../private-file.ts';
-import type { ProcessIdentity } from '../process-identity.ts';
 import { type Progress, silentProgress } from '../progress.ts';
 import { type ServiceProcess, startService } from '../service-process.ts';
+import type { Running } from '../supervise.ts';
 import { waitUntil } from '../wait-until.ts';
 import { findBinaries } from './binaries.ts';
 import { ensureCluster, postgresEnv, SUPERUSER } from './cluster.ts';
@@ -25,20 +25,17 @@ export interface PostgresOptions {
   logFile: string;
   account: Account | null;
   progress?: Progress;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** For tests: another place of the platform package. */
   packagePath?: string;
 }
 
-export interface EmbeddedPostgres extends AsyncDisposable {
+export interface EmbeddedPostgres extends Running, AsyncDisposable {
   /** The services' database, as its owner `beacon`. */
   databaseUrl: string;
   /** The database `postgres` as superuser. */
   adminUrl: string;
   port: number;
-  identity: ProcessIdentity;
-  /** Resolves with the reason when the server ends, whoever ended it. */
-  ended: Promise<string>;
 }
 
 /**
@@ -119,7 +116,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
       progress.say(`PostgreSQL: port ${wanted} is taken, using ${port}`);
     await writePrivate(portFile, `${JSON.stringify({ port })}\n`);
     wanted = port;
-    const since = (await tailOf(logFile, Number.MAX_SAFE_INTEGER)).length;
+    const since = await sizeOf(logFile);
     const service = startService({
       program: path.join(binaries.folder, 'bin', 'postgres'),
       words: ['-D', dataFolder, ...settings(port)],
@@ -141,6 +138,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
         port,
         identity: service.identity,
         ended: service.ended,
+        stop: (force) => service.stop(postgresStopSteps, force),
         [Symbol.asyncDispose]: () => service.stop(postgresStopSteps),
       };
     } catch (error) {

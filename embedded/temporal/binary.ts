@@ -25,7 +25,7 @@ export interface FindBinaryOptions {
   stateFolder: string;
   env?: NodeJS.ProcessEnv;
   progress?: Progress;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What the program says about itself, or null when it is not a Temporal CLI that runs here. */

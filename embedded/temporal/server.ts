@@ -4,12 +4,13 @@ import { Connection } from '@temporalio/client';
 import { z } from 'zod';
 import { EmbeddedError, reasonOf } from '../failure.ts';
 import { PORT_TRIES, TEMPORAL_READY_MS, TEMPORAL_STOP_MS } from '../limits.ts';
-import { tailOf } from '../log-file.ts';
+import { sizeOf, tailOf } from '../log-file.ts';
 import { freePort } from '../port.ts';
 import { readIfThere, writePrivate } from '../private-file.ts';
 import type { ProcessIdentity, StopStep } from '../process-identity.ts';
 import { type Progress, silentProgress } from '../progress.ts';
 import { type ServiceProcess, startService } from '../service-process.ts';
+import type { Running } from '../supervise.ts';
 import { waitUntil } from '../wait-until.ts';
 
 export interface TemporalOptions {
@@ -19,17 +20,17 @@ export interface TemporalOptions {
   logFile: string;
   /** The Web UI; default: with a folder. */
   ui?: boolean;
+  /** Called as soon as there is a process, before it is ready. */
+  onSpawn?: (identity: ProcessIdentity) => void;
   progress?: Progress;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
-export interface EmbeddedTemporal extends AsyncDisposable {
+export interface EmbeddedTemporal extends Running, AsyncDisposable {
   /** host:port of the gRPC service. */
   address: string;
   namespace: string;
   uiUrl: string | null;
-  identity: ProcessIdentity;
-  ended: Promise<string>;
 }
 
 export const temporalStopSteps: readonly StopStep[] = [{ signal: 'SIGTERM', graceMs: TEMPORAL_STOP_MS }];
@@ -106,7 +107,7 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
   for (let tries = 1; ; tries++) {
     const ports = await choosePorts(known, folder === null || tries > 1, progress);
     if (portsPath !== null) await writePrivate(portsPath, `${JSON.stringify(ports)}\n`);
-    const since = (await tailOf(logFile, Number.MAX_SAFE_INTEGER)).length;
+    const since = await sizeOf(logFile);
     const service = startService({
       program: binary,
       words: words(ports, ui, database),
@@ -114,6 +115,7 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
       env: cleanEnv(),
       logFile,
     });
+    if (service.identity !== null) options.onSpawn?.(service.identity);
     const address = `${LOOPBACK}:${ports.grpc}`;
     try {
       await untilReady(service, address, progress, signal);
@@ -124,6 +126,7 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
         uiUrl: ui ? `http://${LOOPBACK}:${ports.ui}` : null,
         identity: service.identity,
         ended: service.ended,
+        stop: (force) => service.stop(temporalStopSteps, force),
         [Symbol.asyncDispose]: () => service.stop(temporalStopSteps),
       };
     } catch (error) {
