@@ -103,7 +103,7 @@ export async function listExecutions(
 export async function countExecutions(db: Queryable, viewer: Viewer): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
     `select (select count(*) from executions) -
-            (select coalesce(sum(j.total), 0)::bigint from jobs j where not ${visibleTo('j', 1)}) as n`,
+            (select coalesce(sum(j.total), 0)::bigint from jobs j where ${visibleTo('j', 1)} is not true) as n`,
     viewerValues(viewer),
   );
   return rows[0]?.n ?? 0;

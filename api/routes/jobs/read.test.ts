@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OPERATOR_TOKEN, signedJob, testApi, testKey, type TestApi } from '../../../test/support/api.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+
+let api: TestApi;
+const key = testKey();
+beforeAll(async () => {
+  api = await testApi();
+});
+afterAll(() => api[Symbol.asyncDispose]());
+
+const submit = async (over: Record<string, unknown> = {}): Promise<string> => {
+  const answer = await api.post(signedJob(key, over));
+  expect(answer.status).toBe(202);
+  return answer.json.id;
+};
+
+describe('one job', () => {
+  test('carries its spec, its state and where the rest is; the signed bytes stand at its spec link', async () => {
+    const spec = signedJob(key);
+    const body = JSON.stringify(spec, null, 1);
+    await api.post(body);
+    const { status, json } = await api.get(`/api/v1/jobs/${String(spec.id)}`);
+    expect(status).toBe(200);
+    expect(json).toMatchObject({
+      status: 'accepted',
+      job: { id: spec.id, status: 'accepted', benchmark: spec.benchmark, questions: spec.questions, counts: { total: 6, open: 6, completed: 0 } },
+    });
+    expect(json).not.toHaveProperty('executions');
+    expect((await api.get(json.job.links.spec)).text).toBe(body);
+  });
+
+  test('shows its executions when asked, pages of them, and none as latest before there is a receipt', async () => {
+    const id = await submit();
+    const all = await api.get(`/api/v1/jobs/${id}?include=all`);
+    expect(all.json.executions).toHaveLength(6);
+    expect(all.json.executions[3]).toMatchObject({
+      job_id: id,
+      index: 3,
+      status: 'pending',
+      region: 'EU',
+      question_id: '1',
+      question: 'What can you do?',
+      has_receipt: false,
+      receipt_id: null,
+      started_at: null,
+      completed_at: null,
+      output: null,
+    });
+    const page = await api.get(`/api/v1/jobs/${id}?include=executions&exec_limit=2&exec_offset=3`);
+    expect(page.json.executions.map((item: { index: number }) => item.index)).toEqual([3, 4]);
+    expect((await api.get(`/api/v1/jobs/${id}?include=latest`)).json.executions).toEqual([]);
+    for (const path of ['executions', 'executions/all']) {
+      expect((await api.get(`/api/v1/jobs/${id}/${path}`)).json).toMatchObject({ job_id: id, total: 6, executions: { length: 6 } });
+    }
+  });
+
+  test('has its events in order, from after the one that was read', async () => {
+    const id = await submit();
+    const first = await api.get(`/api/v1/jobs/${id}/events`);
+    expect(first.json).toMatchObject({ job_id: id, events: [{ seq: 1, type: 'job.accepted', payload: { executions: 6 } }], next_after_seq: 1 });
+    expect((await api.get(`/api/v1/jobs/${id}/events?after_seq=1`)).json).toMatchObject({ events: [], next_after_seq: 1 });
+  });
+
+  test.each(['', '/events', '/executions', '/spec'])('that nobody knows is 404 at …%s', async (path) => {
+    expect(await api.get(`/api/v1/jobs/nobody-knows${path}`)).toMatchObject({
+      status: 404,
+      json: { error: 'job not found', error_code: 'job_not_found' },
+    });
+  });
+});
+
+describe('a private job', () => {
+  test('is unknown to everybody but an operator', async () => {
+    const id = await submit({ visibility: 'private' });
+    const { rows } = await api.db.pool.query('select id from executions where job_id = $1 limit 1', [id]);
+    const execution: string = rows[0].id;
+    const operator = { authorization: `Bearer ${OPERATOR_TOKEN}` };
+    for (const path of [`jobs/${id}`, `jobs/${id}/events`, `jobs/${id}/executions`, `jobs/${id}/spec`, `executions/${execution}/details`, `executions/${execution}/logs`]) {
+      expect((await api.get(`/api/v1/${path}`)).status, path).toBe(404);
+      expect((await api.get(`/api/v1/${path}`, operator)).status, path).toBe(200);
+    }
+    const listed = (answer: { text: string }) => answer.text.includes(id);
+    expect(listed(await api.get('/api/v1/jobs?limit=200'))).toBe(false);
+    expect(listed(await api.get('/api/v1/jobs?limit=200', operator))).toBe(true);
+    expect(listed(await api.get('/api/v1/executions?limit=100'))).toBe(false);
+    expect(listed(await api.get('/api/v1/executions?limit=100', operator))).toBe(true);
+    expect((await api.get('/api/v1/executions')).json.total).toBeLessThan((await api.get('/api/v1/executions', operator)).json.total);
+  });
+});
+
+describe('the list of jobs', () => {
+  test('is [] and never null when it is empty', async () => {
+    await using empty = await testApi();
+    expect((await empty.get('/api/v1/jobs')).json).toEqual({ jobs: [], next_cursor: null });
+    expect((await empty.get('/api/v1/executions')).json).toEqual({ executions: [], limit: 10, offset: 0, total: 0 });
+  });
+
+  test.each([['queued'], ['created'], ['accepted']])('takes %s as the status of a job that waits', async (word) => {
+    const id = await submit();
+    expect((await api.get(`/api/v1/jobs?status=${word}`)).json.jobs[0].id).toBe(id);
+    expect((await api.get('/api/v1/jobs?status=processing')).json.jobs).toEqual([]);
+  });
+
+  test('refuses an unknown status and a foreign cursor, and ignores a limit that is none', async () => {
+    expect(await api.get('/api/v1/jobs?status=maybe')).toMatchObject({ status: 400, json: { code: 'validation_error', details: { field: 'status' } } });
+    expect(await api.get('/api/v1/jobs?cursor=AAAA')).toMatchObject({ status: 400, json: { code: 'invalid_cursor' } });
+    for (const limit of ['0', '201', '-1', 'many', '1.5']) expect((await api.get(`/api/v1/jobs?limit=${limit}`)).status).toBe(200);
+  });
+
+  test('paged while jobs come in loses and repeats none of those that were there', async () => {
+    await using paged = await testApi();
+    const spec = () => signedJob(key, { constraints: { regions: ['US'] }, questions: [] });
+    const there = await Promise.all(Array.from({ length: 23 }, async () => (await paged.post(spec())).json.id as string));
+    for (const limit of [1, 4, 7, 23, 50]) {
+      const seen: string[] = [];
+      let cursor: string | null = '';
+      while (cursor !== null) {
+        const [page] = await Promise.all([paged.get(`/api/v1/jobs?limit=${limit}&cursor=${cursor}`), paged.post(spec())]);
+        seen.push(...page.json.jobs.map((job: { id: string }) => job.id));
+        cursor = page.json.next_cursor;
+      }
+      expect(new Set(seen).size).toBe(seen.length);
+      expect(seen.filter((id) => there.includes(id)).toSorted()).toEqual(there.toSorted());
+    }
+  });
+
+  test('gives cursors that lead back to where they were made', () => {
+    const id = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
+    const at = fc.date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true }).map((date) => date.toISOString().replace('Z', '123Z'));
+    fc.assert(
+      fc.property(id, at, (id, at) => {
+        expect(decodeCursor(encodeCursor({ at, id }))).toEqual({ at, id });
+      }),
+    );
+  });
+});
