@@ -5,7 +5,7 @@ import { checkCursor, FeedError, findExecution, readFeed, readHead } from '../..
 import type { FeedFilter, Viewer } from '../../store/feed.ts';
 import type { Pool } from '../../store/pool.ts';
 import { CLOSES, FeedClosed } from './close.ts';
-import { frameOf, isShown, line } from './frame.ts';
+import { frameOf, isShown, joined, line } from './frame.ts';
 import type { Frame } from './frame.ts';
 import type { FeedQuery } from './query.ts';
 import { BACKFILL_PAGE_EVENTS, CHUNK_BYTES, CLOSE_TIMEOUT_MS, LEAVE_TIMEOUT_MS } from './settings.ts';
@@ -56,6 +56,7 @@ export function serveClient(deps: ClientDeps): FeedClient {
   let epoch = '';
   /** Everything shown up to this position has been handed to the socket. */
   let position = 0;
+  /** What the client knows as its cursor. */
   let told = 0;
   let sent = 0;
   let live = false;
@@ -165,30 +166,29 @@ export function serveClient(deps: ClientDeps): FeedClient {
     gone.signal.addEventListener('abort', leave, { once: true });
     const shown = frames.filter((frame) => isShown(frame, viewer, filter));
     position = Math.max(position, frames.at(-1)?.event.position ?? 0);
-    told = position;
     socket.send(shown.map(({ text }) => text).join('') + line({ type: 'feed.live', cursor: cursor() }));
+    told = position;
     count(shown.length);
   }
 
   function onBatch(batch: Batch): number {
     if (!live) return 0;
-    let events: number;
-    if (seesAll && batch.frames[0]!.event.position > position) {
-      events = batch.open.count;
-      if (events > 0) socket.send(batch.open.bytes, { binary: false });
-    } else {
-      const shown = batch.frames.filter(
-        (frame) => frame.event.position > position && isShown(frame, viewer, filter),
-      );
-      events = shown.length;
-      if (events > 0) socket.send(shown.map(({ text }) => text).join(''));
-    }
+    const whole = seesAll && batch.frames[0]!.event.position > position;
+    const { text, count: events, last } = whole ? batch.open : joined(batch.frames.filter(isNew));
     position = Math.max(position, batch.frames.at(-1)!.event.position);
-    if (events > 0) told = position;
+    if (events === 0) return 0;
+    // What waits never exceeds the limit, but a single batch above it goes to whoever has read everything before.
+    if (socket.bufferedAmount > 0 && socket.bufferedAmount + text.length > settings.bufferBytes) {
+      close(new FeedClosed('slow_consumer'));
+      return 0;
+    }
+    socket.send(text, { binary: false });
+    told = last;
     sent += events;
-    if (socket.bufferedAmount > settings.bufferBytes) close(new FeedClosed('slow_consumer'));
     return events;
   }
+
+  const isNew = (frame: Frame) => frame.event.position > position && isShown(frame, viewer, filter);
 
   function onReset(floor: string): void {
     close(new FeedClosed('stale_cursor', { floor }));

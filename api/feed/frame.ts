@@ -44,3 +44,18 @@ export function isShown(
     (types === undefined || types.includes(event.type))
   );
 }
+
+/** Lines that are sent together, and the position of the last. */
+export interface Lines {
+  text: Buffer;
+  count: number;
+  last: number;
+}
+
+export function joined(frames: readonly Frame[]): Lines {
+  return {
+    text: Buffer.from(frames.map(({ text }) => text).join('')),
+    count: frames.length,
+    last: frames.at(-1)?.event.position ?? 0,
+  };
+}

@@ -1,12 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { formatCursor } from '../../domain/events/cursor.ts';
 import type { Log } from '../../observability/log.ts';
 import { readHead, readTail } from '../../store/feed.ts';
 import type { Wakeups } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
-import { frameOf, isShown } from './frame.ts';
-import type { Frame } from './frame.ts';
-import { POLL_MS, RECENT_BYTES, RECENT_EVENTS, TAIL_PAGE_EVENTS } from './settings.ts';
+import { frameOf, isShown, joined } from './frame.ts';
+import type { Frame, Lines } from './frame.ts';
+import { CHUNK_BYTES, POLL_MS, RECENT_BYTES, RECENT_EVENTS, TAIL_PAGE_EVENTS } from './settings.ts';
 
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
@@ -15,7 +15,7 @@ const RETRY_MAX_MS = 5_000;
 export interface Batch {
   frames: readonly Frame[];
   /** The lines of all public ones, made once for all clients without a filter. */
-  readonly open: { bytes: Buffer; count: number };
+  readonly open: Lines;
 }
 
 export interface Listener {
@@ -89,7 +89,11 @@ export function createTail({ pool, wakeups, log, onDelivered }: TailOptions): Ta
       const frames = events.map((event) => frameOf(event, epoch));
       position = events.at(-1)!.position;
       keep(frames);
-      deliver(frames);
+      // Sockets drain between two lots. Who joins meanwhile has the rest already and drops it by position.
+      for (const lot of lotsOf(frames, CHUNK_BYTES)) {
+        deliver(lot);
+        await nextTurn();
+      }
     }
     if (events.length < TAIL_PAGE_EVENTS) await wakeups.next('feed', POLL_MS, signal);
   }
@@ -156,9 +160,10 @@ export function createTail({ pool, wakeups, log, onDelivered }: TailOptions): Ta
       if (after < from) return undefined;
       let first = recent.length;
       while (first > 0 && recent[first - 1]!.event.position > after) first--;
-      let end = first;
-      for (let taken = 0; end < recent.length && taken < bytes; end++) taken += recent[end]!.text.length;
-      return { frames: recent.slice(first, end), complete: end === recent.length };
+      const { value: frames = [] } = lotsOf(recent.slice(first), bytes).next() as {
+        value?: readonly Frame[];
+      };
+      return { frames, complete: first + frames.length === recent.length };
     },
     join(listener) {
       listeners.add(listener);
@@ -172,15 +177,21 @@ export function createTail({ pool, wakeups, log, onDelivered }: TailOptions): Ta
 }
 
 function createBatch(frames: readonly Frame[]): Batch {
-  let open: Batch['open'] | undefined;
+  let open: Lines | undefined;
   return {
     frames,
     get open() {
-      if (open === undefined) {
-        const shown = frames.filter((frame) => isShown(frame, { owner: null }, {}));
-        open = { bytes: Buffer.from(shown.map(({ text }) => text).join('')), count: shown.length };
-      }
-      return open;
+      return (open ??= joined(frames.filter((frame) => isShown(frame, { owner: null }, {}))));
     },
   };
+}
+
+/** In lots of about `bytes`. */
+function* lotsOf(frames: readonly Frame[], bytes: number): Generator<readonly Frame[]> {
+  for (let first = 0; first < frames.length;) {
+    let end = first;
+    for (let taken = 0; end < frames.length && taken < bytes; end++) taken += frames[end]!.text.length;
+    yield frames.slice(first, end);
+    first = end;
+  }
 }
