@@ -14,7 +14,10 @@ beforeEach(async () => {
     '{"level":"info","time":"2026-01-01T10:00:01.000Z","role":"api","pid":1,"msg":"first","jobs":3}\n' +
       '{"level":"error","time":"2026-01-01T10:00:03.000Z","role":"api","pid":1,"msg":"third","err":{"message":"broke"}}\n',
   );
-  await writeFile(log('postgres'), '2026-01-01 10:00:02.000 UTC [7] beacon LOG:  second\n\ta line that goes with it\n');
+  await writeFile(
+    log('postgres'),
+    '2026-01-01 10:00:02.000 UTC [7] beacon LOG:  second\n\ta line that goes with it\n',
+  );
   await writeFile(log('worker'), 'a bare line\u001b[2J\n');
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -50,7 +53,10 @@ test('--role and --since leave the rest out; a role without a log is a mistake',
 });
 
 test('--json gives each line as one object', async () => {
-  const records = (await run('--json')).out.trimEnd().split('\n').map((line) => JSON.parse(line) as object);
+  const records = (await run('--json')).out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object);
   expect(records[1]).toMatchObject({ role: 'api', msg: 'first', jobs: 3 });
   expect(records[2]).toMatchObject({ role: 'postgres', time: '2026-01-01T10:00:02.000Z' });
 });
