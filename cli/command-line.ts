@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { CliError, EXIT, codeOf, reasonOf } from './failure.ts';
-import type { Io } from './io.ts';
+import { OutputGone, type Io } from './io.ts';
 import { buildProgram } from './program.ts';
 import { coloursFor } from './text/colour.ts';
 import { printable, printableJson } from './text/printable.ts';
@@ -29,7 +29,9 @@ function report(thrown: unknown, argv: readonly string[], io: Io): number {
     if (thrown.code === 'commander.help') return EXIT.usage;
   }
   const error = understand(thrown);
-  if (io.signal.aborted && error.code === 'interrupted') return EXIT.interrupted;
+  if (io.signal.aborted && error.code === 'interrupted') {
+    return io.signal.reason instanceof OutputGone ? EXIT.ok : EXIT.interrupted;
+  }
   if (argv.includes('--json')) {
     const { code, message, next, serverCode } = error;
     io.stderr.write(`${printableJson({ error: message, error_code: serverCode ?? code, next })}\n`);

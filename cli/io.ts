@@ -7,6 +7,9 @@ export interface Output {
   rows(): number;
 }
 
+/** Why `signal` was aborted when it was not a Ctrl-C: whoever read our output has gone. */
+export class OutputGone extends Error {}
+
 export interface Io {
   stdout: Output;
   stderr: Output;

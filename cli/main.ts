@@ -1,4 +1,6 @@
 import { main } from './command-line.ts';
-import { processIo } from './process-io.ts';
+import { flushed, processIo } from './process-io.ts';
 
-process.exit(await main(process.argv.slice(2), processIo()));
+const exitCode = await main(process.argv.slice(2), processIo());
+await flushed();
+process.exit(exitCode);

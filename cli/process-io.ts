@@ -1,4 +1,4 @@
-import type { Io, Output } from './io.ts';
+import { OutputGone, type Io, type Output } from './io.ts';
 
 const FALLBACK_COLUMNS = 80;
 const FALLBACK_ROWS = 24;
@@ -20,6 +20,19 @@ function outputTo(stream: NodeJS.WriteStream, gone: () => void): Output {
   };
 }
 
+/** Resolves when what was written has left the process: a pipe that is read slowly holds it back. */
+export async function flushed(): Promise<void> {
+  await Promise.all(
+    [process.stdout, process.stderr].map(
+      (stream) =>
+        new Promise<void>((resolve) => {
+          if (stream.destroyed) resolve();
+          else stream.write('', () => resolve());
+        }),
+    ),
+  );
+}
+
 /** The real process: first signal asks for an end, the second demands it, the third gets the system's own answer. */
 export function processIo(): Io {
   const soft = new AbortController();
@@ -34,7 +47,7 @@ export function processIo(): Io {
   };
   for (const name of signals) process.on(name, onSignal);
   return {
-    stdout: outputTo(process.stdout, () => soft.abort()),
+    stdout: outputTo(process.stdout, () => soft.abort(new OutputGone())),
     stderr: outputTo(process.stderr, () => undefined),
     get stdin() {
       return process.stdin;
