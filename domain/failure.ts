@@ -20,6 +20,8 @@ export const FAILURES = {
   no_output: program,
   output_too_large: program,
   output_invalid: program,
+  /** Command, environment or resources that cannot be applied as written. */
+  work_invalid: program,
   memory_limit: program,
   cpu_limit: program,
   pids_limit: program,
