@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 /** How often a standby asks whether the lock is free. */
@@ -39,7 +40,9 @@ export async function leadLog(
         [`beacon log ${logId}`],
       );
       if (rows[0]?.leads === true) return { lost: lost.signal, [Symbol.asyncDispose]: close };
-      await wait(TRY_EVERY_MS, AbortSignal.any([signal, lost.signal]));
+      await delay(TRY_EVERY_MS, undefined, { signal: AbortSignal.any([signal, lost.signal]) }).catch(
+        () => undefined,
+      );
     }
   } catch (error) {
     await close();
@@ -48,17 +51,4 @@ export async function leadLog(
   await close();
   if (!signal.aborted) throw new Error('the connection that waits for the lead of the log was lost');
   return undefined;
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
 }

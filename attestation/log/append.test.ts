@@ -8,7 +8,7 @@ import { treeHash } from '../../domain/log/hash.ts';
 import { verifyConsistency, verifyInclusion } from '../../domain/log/proof.ts';
 import { decodeEntryBundle, parseTilePath } from '../../domain/log/tile.ts';
 import { parseTlogProof } from '../../domain/log/tlog-proof.ts';
-import type { LogHead } from '../../store/log.ts';
+import type { LogHead } from '../../store/log-state.ts';
 import { generateLogKey } from '../keys/log-key.ts';
 import { nodeSha256, nodeVerifiers } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';

@@ -3,15 +3,9 @@ import { signCheckpoint } from '../../domain/log/checkpoint.ts';
 import { treeHash } from '../../domain/log/hash.ts';
 import type { NoteSigner } from '../../domain/log/note.ts';
 import { appendToStream, type NewEvent } from '../../store/events.ts';
-import {
-  appendBatch,
-  lockHead,
-  LogStoreError,
-  readFirstKey,
-  readPending,
-  settleRepeated,
-  type PendingEntry,
-} from '../../store/log.ts';
+import { appendBatch } from '../../store/log-append.ts';
+import { readFirstKey, readPending, settleRepeated, type PendingEntry } from '../../store/log-pending.ts';
+import { lockHead, LogStoreError } from '../../store/log-state.ts';
 import { withTransaction, type Pool } from '../../store/pool.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import type { LoadedLog } from './load.ts';

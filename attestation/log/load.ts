@@ -1,7 +1,8 @@
 import { equalBytes } from '../../domain/encoding.ts';
 import { Frontier } from '../../domain/log/frontier.ts';
 import { treeHash } from '../../domain/log/hash.ts';
-import { findLog, readStartedKeys } from '../../store/log.ts';
+import { readStartedKeys } from '../../store/log-keys.ts';
+import { findLog } from '../../store/log-state.ts';
 import { readHashes } from '../../store/log-tiles.ts';
 import type { Pool } from '../../store/pool.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';

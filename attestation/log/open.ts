@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { toHex, utf8 } from '../../domain/encoding.ts';
 import { isKeyName } from '../../domain/log/vkey.ts';
-import { createLog, findLog, startReceiptKey, type LogHead } from '../../store/log.ts';
+import { startReceiptKey } from '../../store/log-keys.ts';
+import { createLog, findLog, type LogHead } from '../../store/log-state.ts';
 import type { Pool } from '../../store/pool.ts';
 import { KeyError } from '../keys/error.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';

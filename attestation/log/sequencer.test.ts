@@ -9,7 +9,7 @@ import { testDatabase, type TestDatabase } from '../../test/support/postgres.ts'
 import { toHex } from '../../domain/encoding.ts';
 import { parseVkey } from '../../domain/log/vkey.ts';
 import { createLogger } from '../../observability/log.ts';
-import { findLog, requireDurability, type LogHead } from '../../store/log.ts';
+import { findLog, requireDurability, type LogHead } from '../../store/log-state.ts';
 import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../../store/notify.ts';
 import { createPool } from '../../store/pool.ts';
 import { generateLogKey, type LogKey } from '../keys/log-key.ts';

@@ -7,10 +7,12 @@
  *              keeps the lock, so that nobody else on this database does. Only a restart leaves it.
  * Durable is only what one transaction commits: entries, tiles, checkpoint, head, events.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { formatVkey } from '../../domain/log/vkey.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
 import type { Log } from '../../observability/log.ts';
-import { countWaitingForKey, findLog, fixVkey, LogStoreError, requireDurability } from '../../store/log.ts';
+import { countWaitingForKey } from '../../store/log-keys.ts';
+import { findLog, fixVkey, LogStoreError, requireDurability } from '../../store/log-state.ts';
 import { leadLog } from '../../store/log-leader.ts';
 import type { Notifier, Wakeups } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
@@ -170,17 +172,8 @@ function isFinal(error: unknown): error is Error {
   return error instanceof LogStoreError && (error.code === 'fsync_off' || error.code === 'vkey_differs');
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,0 +1,58 @@
+import type { FullTile } from '../domain/log/frontier.ts';
+import { LogStoreError } from './log-state.ts';
+import type { Transaction } from './pool.ts';
+
+export interface Batch {
+  logId: string;
+  /** What the batch was computed on: compared again with the stored head, so that no two can follow the same one. */
+  before: { size: number; root: Uint8Array };
+  after: { size: number; root: Uint8Array; note: string };
+  /** Pending ids in the order of their places in the log, with their leaf hashes. */
+  pending: readonly { id: number; leafHash: Uint8Array }[];
+  tiles: readonly FullTile[];
+}
+
+/** Appends a batch: entries, tiles that became full, checkpoint and head in one statement. Throws when the head moved. */
+export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> {
+  const { logId, before, after, pending, tiles } = batch;
+  const { rows } = await tx.query<{ entries: number; moved: number }>(
+    `with batch as (
+       select * from unnest($2::bigint[], $3::bytea[]) with ordinality as b (id, leaf_hash, place)
+     ), taken as (
+       delete from log_pending p using batch b where p.id = b.id and p.log_id = $1
+       returning p.*, $4::bigint + b.place - 1 as idx, b.leaf_hash
+     ), entries as (
+       insert into log_entries (log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id)
+       select log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id from taken
+       returning idx
+     ), tiles as (
+       insert into log_tiles (log_id, level, idx, root, hashes)
+       select $1, * from unnest($5::int[], $6::bigint[], $7::bytea[], $8::bytea[])
+     ), signed as (
+       insert into log_checkpoints (log_id, size, root, note) values ($1, $9, $10, $11)
+     ), head as (
+       update log_state set size = $9, root = $10, updated_at = now()
+       where log_id = $1 and size = $4 and root = $12 returning size
+     )
+     select (select count(*)::int from entries) as entries, (select count(*)::int from head) as moved`,
+    [
+      logId,
+      pending.map((entry) => entry.id),
+      pending.map((entry) => entry.leafHash),
+      before.size,
+      tiles.map((tile) => tile.level),
+      tiles.map((tile) => tile.index),
+      tiles.map((tile) => tile.root),
+      tiles.map((tile) => tile.hashes),
+      after.size,
+      after.root,
+      after.note,
+      before.root,
+    ],
+  );
+  const { entries, moved } = rows[0]!;
+  if (moved !== 1) throw new LogStoreError('head_moved', 'another sequencer moved the head of the log');
+  if (entries !== pending.length) {
+    throw new LogStoreError('batch_incomplete', `${entries} of ${pending.length} pending entries were there`);
+  }
+}

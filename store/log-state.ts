@@ -1,0 +1,84 @@
+import { withTransaction, type Pool, type Queryable, type Transaction } from './pool.ts';
+
+/** Key of the advisory lock under which the log and its first receipt key are made; any constant will do. */
+export const LOG_LOCK = 7_235_091_450;
+
+export type LogStoreErrorCode =
+  'fsync_off' | 'head_moved' | 'batch_incomplete' | 'vkey_differs' | 'several_logs';
+
+export class LogStoreError extends Error {
+  override readonly name = 'LogStoreError';
+  readonly code: LogStoreErrorCode;
+  constructor(code: LogStoreErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The head of the log: what the next batch is appended to. */
+export interface LogHead {
+  logId: string;
+  origin: string;
+  size: number;
+  root: Uint8Array;
+  /** Null until the sequencer first started. */
+  vkey: string | null;
+}
+
+const HEAD = 'log_id as "logId", origin, size, root, vkey';
+
+/** The one log of this database, if it was made. */
+export async function findLog(db: Queryable): Promise<LogHead | undefined> {
+  const { rows } = await db.query<LogHead>(`select ${HEAD} from log_state limit 2`);
+  if (rows.length > 1) throw new LogStoreError('several_logs', 'this version keeps one log in a database');
+  return rows[0];
+}
+
+/** Makes the log unless there is one; either way answers the one there is. */
+export async function createLog(
+  pool: Pool,
+  log: { logId: string; origin: string; root: Uint8Array },
+): Promise<LogHead> {
+  return withTransaction(pool, async (tx) => {
+    await tx.query('select pg_advisory_xact_lock($1)', [LOG_LOCK]);
+    const known = await findLog(tx);
+    if (known !== undefined) return known;
+    await tx.query('insert into log_state (log_id, origin, root) values ($1, $2, $3)', [
+      log.logId,
+      log.origin,
+      log.root,
+    ]);
+    return { ...log, size: 0, vkey: null };
+  });
+}
+
+/** Fixes the log's verifier key at its first start; another one later is refused. */
+export async function fixVkey(db: Queryable, logId: string, vkey: string): Promise<void> {
+  const { rows } = await db.query<{ vkey: string }>(
+    'update log_state set vkey = coalesce(vkey, $2) where log_id = $1 returning vkey',
+    [logId, vkey],
+  );
+  if (rows[0]?.vkey !== vkey) {
+    throw new LogStoreError(
+      'vkey_differs',
+      `the log is signed by ${rows[0]?.vkey ?? 'nobody'}, not by ${vkey}`,
+    );
+  }
+}
+
+/** A signed checkpoint must not be lost once somebody saw it, so the database has to flush what it commits. */
+export async function requireDurability(db: Queryable): Promise<void> {
+  const { rows } = await db.query<{ fsync: string }>('show fsync');
+  if (rows[0]?.fsync !== 'on') {
+    throw new LogStoreError('fsync_off', 'the database runs with fsync=off: a log on it could lose entries');
+  }
+}
+
+/** Locks the head for the rest of the transaction, whose commit is flushed whatever the session says. */
+export async function lockHead(tx: Transaction, logId: string): Promise<LogHead> {
+  const { rows } = await tx.query<LogHead>(
+    `select ${HEAD}, set_config('synchronous_commit', 'on', true) as durable from log_state where log_id = $1 for update`,
+    [logId],
+  );
+  return rows[0]!;
+}
