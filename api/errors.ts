@@ -43,7 +43,7 @@ const CATALOGUE = {
   persistence_unavailable: [503, 'persistence unavailable'],
 
   // Who may
-  unauthorized: [401, 'this needs a request signed by the job\'s key or an operator token'],
+  unauthorized: [401, "this needs a request signed by the job's key or an operator token"],
   invalid_auth_format: [401, 'the Authorization header must be "Bearer <token>"'],
   admin_auth_not_configured: [503, 'no operator token is configured'],
   invalid_token: [403, 'this operator token is not valid'],
@@ -56,7 +56,7 @@ const CATALOGUE = {
   receipt_not_found: [404, 'execution or receipt not found'],
   file_not_found: [404, 'file not found'],
   bundle_not_found: [404, 'bundle not found'],
-  bundle_not_ready: [404, 'not everything of this bundle is in the log yet'],
+  bundle_not_ready: [404, 'there is no bundle before the end; try again'],
   proof_not_found: [404, 'proof not found'],
   not_yet_logged: [404, 'the entry is not in the log yet; try again'],
   cid_is_bundle: [404, 'this CID is a bundle; ask for the proofs of its receipts'],

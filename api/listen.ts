@@ -27,17 +27,23 @@ const EPHEMERAL_TRIES = 10;
  * Binds the app to the first port that its settings allow. `loopbackOnly` binds 127.0.0.1 and, where there is one, ::1,
  * whatever the settings say. Throws ListenError when no allowed port is free.
  */
-export async function listen(app: FastifyInstance, settings: ListenSettings, loopbackOnly: boolean): Promise<Listening> {
+export async function listen(
+  app: FastifyInstance,
+  settings: ListenSettings,
+  loopbackOnly: boolean,
+): Promise<Listening> {
   const host = settings.host?.replace(/^\[|\]$/g, '') ?? null;
   const both = loopbackOnly || host === 'localhost';
   let last: unknown;
   for (const port of candidatePorts(settings)) {
     try {
       const second = both ? await bindSecond(app, port) : undefined;
-      const bound = await bindFirst(app, both ? IPV4_LOOPBACK : host, second?.port ?? port).catch(async (error: unknown) => {
-        await second?.close();
-        throw error;
-      });
+      const bound = await bindFirst(app, both ? IPV4_LOOPBACK : host, second?.port ?? port).catch(
+        async (error: unknown) => {
+          await second?.close();
+          throw error;
+        },
+      );
       const shown = host === null || both || LOOPBACK_HOST.test(host) ? IPV4_LOOPBACK : host;
       const url = `http://${shown.includes(':') ? `[${shown}]` : shown}:${bound}`;
       if (settings.addressFile !== null) await writeAddress(settings.addressFile, url);
@@ -58,15 +64,20 @@ export function candidatePorts({ port, strategy, range: [first, end] }: ListenSe
 }
 
 function describeTaken({ port, strategy, range }: ListenSettings): string {
-  if (strategy === 'strict') return `port ${port} is taken: stop what holds it, or set HTTP_PORT or PORT_STRATEGY=fallback`;
+  if (strategy === 'strict')
+    return `port ${port} is taken: stop what holds it, or set HTTP_PORT or PORT_STRATEGY=fallback`;
   return `port ${port} and all of ${range.join('-')} are taken: set HTTP_PORT, PORT_RANGE or PORT_STRATEGY=ephemeral`;
 }
 
 async function bindFirst(app: FastifyInstance, host: string | null, port: number): Promise<number> {
-  const bind = (address: string) => app.listen({ host: address, port, listenTextResolver: (url) => `listening on ${url}` });
+  const bind = (address: string) =>
+    app.listen({ host: address, port, listenTextResolver: (url) => `listening on ${url}` });
   // Every address: `::` takes IPv4 too, where the machine has IPv6.
   if (host !== null) await bind(host);
-  else await bind('::').catch((error: unknown) => (isWithoutIpv6(error) ? bind('0.0.0.0') : Promise.reject(error as Error)));
+  else
+    await bind('::').catch((error: unknown) =>
+      isWithoutIpv6(error) ? bind('0.0.0.0') : Promise.reject(error as Error),
+    );
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new ListenError('the server has no port');
   return address.port;

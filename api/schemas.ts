@@ -57,7 +57,10 @@ export const executionItem = z.object({
   has_receipt: z.boolean(),
   receipt_id: z.string().nullable(),
   ipfs_cid: z.string().nullable(),
-  output: z.string().nullable().describe('The output as text when it is small and UTF-8; else read output_url.'),
+  output: z
+    .string()
+    .nullable()
+    .describe('The output as text when it is small and UTF-8; else read output_url.'),
   output_sha256: z.string().nullable(),
   output_url: z.string().nullable(),
   failure: z.unknown().nullable(),

@@ -1,6 +1,5 @@
 import type { BusinessEvents } from '../observability/events.ts';
 import type { Log } from '../observability/log.ts';
-import { askDatabase } from '../store/alive.ts';
 import type { Notifier, Wakeups } from '../store/notify.ts';
 import type { Pool } from '../store/pool.ts';
 import { createSubmitter } from '../store/submit.ts';
@@ -26,7 +25,7 @@ export interface ApiOptions {
   wakeups: Wakeups;
   log: Log;
   events: BusinessEvents;
-  /** Dependencies besides the database. */
+  /** Everything that health asks, the database among it. */
   probes: readonly HealthProbe[];
   renderMetrics: RenderMetrics;
   feed?: Partial<FeedSettings>;
@@ -50,7 +49,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   };
   /** In the opposite order of starting. */
   const stop = async (): Promise<void> => {
-    for (let part = started.pop(); part !== undefined; part = started.pop()) await part[Symbol.asyncDispose]();
+    for (let part = started.pop(); part !== undefined; part = started.pop())
+      await part[Symbol.asyncDispose]();
   };
   try {
     const listening = await start(options, use);
@@ -61,7 +61,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   }
 }
 
-async function start(options: ApiOptions, use: <T extends AsyncDisposable>(part: T) => T): Promise<Listening> {
+async function start(
+  options: ApiOptions,
+  use: <T extends AsyncDisposable>(part: T) => T,
+): Promise<Listening> {
   const { settings, pool, log, events } = options;
   const trustList = use(await loadTrustList(settings.trust, log));
   const verifier = use(createSpecVerifier());
@@ -84,7 +87,7 @@ async function start(options: ApiOptions, use: <T extends AsyncDisposable>(part:
       backlog: createBacklog(pool, settings.backlogLimit),
       failureLimit: createFailureLimit(settings.failuresPerMinute),
     },
-    probes: [{ name: 'database', required: true, check: () => askDatabase(pool) }, ...options.probes],
+    probes: options.probes,
     renderMetrics: options.renderMetrics,
   });
   use({ [Symbol.asyncDispose]: () => app.close() });
@@ -96,9 +99,13 @@ async function start(options: ApiOptions, use: <T extends AsyncDisposable>(part:
   const open = !settings.trust.enforce;
   const loopbackOnly = open && !settings.trust.allowOpen;
   if (loopbackOnly) {
-    log.warn('trust is open (TRUST_ENFORCE is false): any key may submit, so only 127.0.0.1 and ::1 are served');
+    log.warn(
+      'trust is open (TRUST_ENFORCE is false): any key may submit, so only 127.0.0.1 and ::1 are served',
+    );
   } else if (open) {
-    log.warn('trust is open (TRUST_ENFORCE is false, ALLOW_OPEN_TRUST is set): anybody who reaches this server may submit');
+    log.warn(
+      'trust is open (TRUST_ENFORCE is false, ALLOW_OPEN_TRUST is set): anybody who reaches this server may submit',
+    );
   }
   return use(await listen(app, settings.listen, loopbackOnly));
 }

@@ -131,9 +131,11 @@ function requireKey(node: JsonNode): string {
 }
 
 function requireFresh(node: JsonNode, spec: JobSpec, { maxAgeMs, maxSkewMs }: ApiSettings['trust']): void {
-  if (!isJsonObject(node) || !isJsonObject(node.get('metadata'))) throw new ApiError('missing_field:metadata');
+  if (!isJsonObject(node) || !isJsonObject(node.get('metadata')))
+    throw new ApiError('missing_field:metadata');
   const { timestamp } = spec.metadata;
-  if (timestamp === undefined || timestamp === null || timestamp === '') throw new ApiError('missing_field:timestamp');
+  if (timestamp === undefined || timestamp === null || timestamp === '')
+    throw new ApiError('missing_field:timestamp');
   if (typeof timestamp !== 'string') throw new ApiError('invalid_field:timestamp');
   const reason = staleness(timestamp, Date.now(), { maxAgeMs, maxSkewMs });
   if (reason !== undefined) {

@@ -42,7 +42,8 @@ export function createSpecVerifier({ workerUrl = COMPILED }: SpecVerifierOptions
       waiting.delete(answer.id);
       if ('verified' in answer) asked?.resolve(answer.verified);
       else if ('broken' in answer) asked?.reject(new Error(answer.broken));
-      else asked?.reject(new SigningError(answer.refused.code, answer.refused.message, answer.refused.details));
+      else
+        asked?.reject(new SigningError(answer.refused.code, answer.refused.message, answer.refused.details));
     });
     // The next large spec starts another one.
     started.on('error', (cause) => lose(started, cause));

@@ -50,20 +50,18 @@ const entry = z.object({
 });
 type Entry = z.infer<typeof entry>;
 
-const list = z
-  .union([z.array(entry), entry.transform((only) => [only])])
-  .superRefine((entries, context) => {
-    for (const field of ['kid', 'public_key'] as const) {
-      const values = entries.map((item) => item[field]);
-      const twice = values.find((value, index) => values.indexOf(value) !== index);
-      if (twice !== undefined) context.addIssue({ code: 'custom', message: `${field} ${twice} stands twice` });
+const list = z.union([z.array(entry), entry.transform((only) => [only])]).superRefine((entries, context) => {
+  for (const field of ['kid', 'public_key'] as const) {
+    const values = entries.map((item) => item[field]);
+    const twice = values.find((value, index) => values.indexOf(value) !== index);
+    if (twice !== undefined) context.addIssue({ code: 'custom', message: `${field} ${twice} stands twice` });
+  }
+  for (const { kid, not_before, not_after } of entries) {
+    if (not_before != null && not_after != null && not_before > not_after) {
+      context.addIssue({ code: 'custom', message: `${kid}: not_before is later than not_after` });
     }
-    for (const { kid, not_before, not_after } of entries) {
-      if (not_before != null && not_after != null && not_before > not_after) {
-        context.addIssue({ code: 'custom', message: `${kid}: not_before is later than not_after` });
-      }
-    }
-  });
+  }
+});
 
 export function parseTrustList(text: string): Map<string, Entry> {
   let value: unknown;
@@ -74,7 +72,9 @@ export function parseTrustList(text: string): Map<string, Entry> {
   }
   const parsed = list.safeParse(value);
   if (!parsed.success) {
-    throw new TrustListError(`the list of trusted keys is invalid: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
+    throw new TrustListError(`the list of trusted keys is invalid: ${z.prettifyError(parsed.error)}`, {
+      cause: parsed.error,
+    });
   }
   return new Map(parsed.data.map((item) => [item.public_key, item]));
 }
@@ -111,7 +111,9 @@ export async function loadTrustList(
       ? undefined
       : setInterval(() => {
           reading ??= read()
-            .catch((error: unknown) => log.error({ err: error, file }, 'trusted keys not reloaded, the old ones stay'))
+            .catch((error: unknown) =>
+              log.error({ err: error, file }, 'trusted keys not reloaded, the old ones stay'),
+            )
             .finally(() => (reading = undefined));
         }, reloadMs).unref();
   return {

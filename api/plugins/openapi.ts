@@ -2,7 +2,6 @@ import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
 
-
 const DOCUMENT_MAX_AGE_S = 60;
 
 /**
@@ -35,6 +34,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
   app.get(
     '/openapi.json',
     { config: { permission: 'read', mutates: false }, schema: { hide: true } },
-    async (_request, reply) => reply.header('cache-control', `max-age=${DOCUMENT_MAX_AGE_S}`).send(app.swagger()),
+    async (_request, reply) =>
+      reply.header('cache-control', `max-age=${DOCUMENT_MAX_AGE_S}`).send(app.swagger()),
   );
 }

@@ -13,7 +13,9 @@ export function registerPrincipals(app: FastifyInstance, operatorToken: string |
   app.addHook('onRoute', (route) => {
     if (route.method === 'OPTIONS' || route.method.includes('OPTIONS')) return;
     if (route.config?.permission === undefined || route.config.mutates === undefined) {
-      throw new TypeError(`${String(route.method)} ${route.url} does not declare its permission and whether it mutates`);
+      throw new TypeError(
+        `${String(route.method)} ${route.url} does not declare its permission and whether it mutates`,
+      );
     }
   });
   app.addHook('onRequest', async (request) => {

@@ -14,16 +14,22 @@ const FASTIFY_CODES: Record<string, ErrorCode> = {
 
 /** Every error leaves through here, in one shape; what we did not foresee is logged whole and answered with a code only. */
 export function registerProblems(app: FastifyInstance): void {
-  app.setErrorHandler<FastifyError>((error, request, reply) => sendProblem(toApiError(error), request, reply));
+  app.setErrorHandler<FastifyError>((error, request, reply) =>
+    sendProblem(toApiError(error), request, reply),
+  );
   app.setNotFoundHandler((request, reply) => sendProblem(new ApiError('not_found'), request, reply));
 }
 
 export function sendProblem(error: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (error.status >= 500) request.log.error({ err: error.cause ?? error, code: error.code }, 'request failed');
+  if (error.status >= 500)
+    request.log.error({ err: error.cause ?? error, code: error.code }, 'request failed');
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS));
   if (error.status === 401) reply.header('www-authenticate', 'Bearer');
   reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-disposition');
-  return reply.code(error.status).type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error, request.id)));
+  return reply
+    .code(error.status)
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(errorBody(error, request.id)));
 }
 
 export function toApiError(error: unknown): ApiError {
@@ -42,6 +48,7 @@ export function toApiError(error: unknown): ApiError {
   const { code, statusCode } = error as Partial<FastifyError>;
   const known = code === undefined ? undefined : FASTIFY_CODES[code];
   if (known !== undefined) return new ApiError(known);
-  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return new ApiError('bad_request');
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500)
+    return new ApiError('bad_request');
   return new ApiError(isUnavailable(error) ? 'persistence_unavailable' : 'internal_error', { cause: error });
 }

@@ -20,7 +20,8 @@ export function whoAsks(request: FastifyRequest, subject: { action: RequestActio
   if (request.principal.kind === 'operator') return { principal: request.principal };
   const body = readJson(request.body);
   if (body === undefined) throw new ApiError('unauthorized');
-  const publicKey = typeof body === 'object' && body !== null ? (body as Record<string, unknown>).public_key : undefined;
+  const publicKey =
+    typeof body === 'object' && body !== null ? (body as Record<string, unknown>).public_key : undefined;
   try {
     const { nonce } = verifyRequest(
       body,

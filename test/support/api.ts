@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, InjectOptions } from 'fastify';
 import { createApp } from '../../api/app.ts';
 import { createBacklog } from '../../api/intake/backlog.ts';
 import { createFailureLimit } from '../../api/intake/failure-limit.ts';
@@ -101,10 +101,13 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
       failureLimit: createFailureLimit(settings.failuresPerMinute),
     },
     probes: [{ name: 'database', required: true, check: () => askDatabase(pool) }, ...(options.probes ?? [])],
-    renderMetrics: async () => ({ contentType: metrics.shared.contentType, body: await metrics.shared.metrics() }),
+    renderMetrics: async () => ({
+      contentType: metrics.shared.contentType,
+      body: await metrics.shared.metrics(),
+    }),
   });
-  const inject = async (request: Parameters<FastifyInstance['inject']>[0] & object): Promise<Answer> => {
-    const response = await app.inject(request as { url: string });
+  const inject = async (request: InjectOptions): Promise<Answer> => {
+    const response = await app.inject(request);
     const isJson = String(response.headers['content-type']).startsWith('application/json');
     return {
       status: response.statusCode,
@@ -125,8 +128,8 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
         url: '/api/v1/jobs',
         headers: { 'content-type': 'application/json', ...headers },
         payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
-      } as never),
-    get: (url, headers = {}) => inject({ method: 'GET', url, headers } as never),
+      }),
+    get: (url, headers = {}) => inject({ method: 'GET', url, headers }),
     async [Symbol.asyncDispose]() {
       await app.close();
       await submitter[Symbol.asyncDispose]();
@@ -146,7 +149,10 @@ export interface TestKey extends SpecSigner {
 export function testKey(): TestKey {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const bytes = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32));
-  const signer: SpecSigner = { publicKey: bytes, sign: (message) => new Uint8Array(sign(null, message, privateKey)) };
+  const signer: SpecSigner = {
+    publicKey: bytes,
+    sign: (message) => new Uint8Array(sign(null, message, privateKey)),
+  };
   return {
     ...signer,
     text: toBase64(bytes),

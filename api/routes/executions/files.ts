@@ -46,7 +46,12 @@ export function registerExecutionFiles(app: RouteApp, pool: Pool): void {
   );
 }
 
-async function sendBlob(pool: Pool, reply: FastifyReply, sha256: Buffer, name: string): Promise<FastifyReply> {
+async function sendBlob(
+  pool: Pool,
+  reply: FastifyReply,
+  sha256: Buffer,
+  name: string,
+): Promise<FastifyReply> {
   const first = await getBlobPart(pool, sha256, 0);
   if (first === undefined) throw new ApiError('file_not_found');
   asDownload(reply, name, sha256.toString('hex'));
@@ -64,7 +69,10 @@ async function* parts(pool: Pool, sha256: Buffer, first: Uint8Array): AsyncGener
 
 /** Headers under which no browser runs or shows what a stranger wrote. */
 export function asDownload(reply: FastifyReply, name: string, etag: string): void {
-  const base = name.split('/').at(-1)!.replace(/[^A-Za-z0-9._-]/g, '_');
+  const base = name
+    .split('/')
+    .at(-1)!
+    .replace(/[^A-Za-z0-9._-]/g, '_');
   reply.headers({
     'content-type': 'application/octet-stream',
     'content-disposition': `attachment; filename="${base}"`,

@@ -52,7 +52,12 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
           offset: lenientInt(0, MAX_OFFSET, 0),
         }),
         response: {
-          200: z.object({ executions: z.array(executionItem), limit: z.int(), offset: z.int(), total: z.int() }),
+          200: z.object({
+            executions: z.array(executionItem),
+            limit: z.int(),
+            offset: z.int(),
+            total: z.int(),
+          }),
         },
       },
     },

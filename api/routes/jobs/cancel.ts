@@ -59,12 +59,16 @@ export function registerJobCancel(app: RouteApp, { pool, notifier, events }: Can
             details: { reason: 'nonce_used' },
           });
         case 'ended':
-          return reply.code(200).send({ job_id: id, previous_status: cancelled.previous, cancel_requested: false });
+          return reply
+            .code(200)
+            .send({ job_id: id, previous_status: cancelled.previous, cancel_requested: false });
         case 'requested':
           notifier.notify('outbox');
           notifier.notify('events');
           events.jobCancelRequested({ jobId: id });
-          return reply.code(202).send({ job_id: id, previous_status: cancelled.previous, cancel_requested: true });
+          return reply
+            .code(202)
+            .send({ job_id: id, previous_status: cancelled.previous, cancel_requested: true });
       }
     },
   );

@@ -10,6 +10,7 @@ export function encodeCursor({ at, id }: JobPosition): string {
 
 export function decodeCursor(cursor: string): JobPosition {
   const [, at, id] = POSITION.exec(Buffer.from(cursor, 'base64url').toString('latin1')) ?? [];
-  if (at === undefined || id === undefined || Number.isNaN(Date.parse(at))) throw new ApiError('invalid_cursor');
+  if (at === undefined || id === undefined || Number.isNaN(Date.parse(at)))
+    throw new ApiError('invalid_cursor');
   return { at, id };
 }

@@ -25,7 +25,13 @@ describe('one job', () => {
     expect(status).toBe(200);
     expect(json).toMatchObject({
       status: 'accepted',
-      job: { id: spec.id, status: 'accepted', benchmark: spec.benchmark, questions: spec.questions, counts: { total: 6, open: 6, completed: 0 } },
+      job: {
+        id: spec.id,
+        status: 'accepted',
+        benchmark: spec.benchmark,
+        questions: spec.questions,
+        counts: { total: 6, open: 6, completed: 0 },
+      },
     });
     expect(json).not.toHaveProperty('executions');
     expect((await api.get(json.job.links.spec)).text).toBe(body);
@@ -52,15 +58,26 @@ describe('one job', () => {
     expect(page.json.executions.map((item: { index: number }) => item.index)).toEqual([3, 4]);
     expect((await api.get(`/api/v1/jobs/${id}?include=latest`)).json.executions).toEqual([]);
     for (const path of ['executions', 'executions/all']) {
-      expect((await api.get(`/api/v1/jobs/${id}/${path}`)).json).toMatchObject({ job_id: id, total: 6, executions: { length: 6 } });
+      expect((await api.get(`/api/v1/jobs/${id}/${path}`)).json).toMatchObject({
+        job_id: id,
+        total: 6,
+        executions: { length: 6 },
+      });
     }
   });
 
   test('has its events in order, from after the one that was read', async () => {
     const id = await submit();
     const first = await api.get(`/api/v1/jobs/${id}/events`);
-    expect(first.json).toMatchObject({ job_id: id, events: [{ seq: 1, type: 'job.accepted', payload: { executions: 6 } }], next_after_seq: 1 });
-    expect((await api.get(`/api/v1/jobs/${id}/events?after_seq=1`)).json).toMatchObject({ events: [], next_after_seq: 1 });
+    expect(first.json).toMatchObject({
+      job_id: id,
+      events: [{ seq: 1, type: 'job.accepted', payload: { executions: 6 } }],
+      next_after_seq: 1,
+    });
+    expect((await api.get(`/api/v1/jobs/${id}/events?after_seq=1`)).json).toMatchObject({
+      events: [],
+      next_after_seq: 1,
+    });
   });
 
   test.each(['', '/events', '/executions', '/spec'])('that nobody knows is 404 at …%s', async (path) => {
@@ -77,7 +94,14 @@ describe('a private job', () => {
     const { rows } = await api.db.pool.query('select id from executions where job_id = $1 limit 1', [id]);
     const execution: string = rows[0].id;
     const operator = { authorization: `Bearer ${OPERATOR_TOKEN}` };
-    for (const path of [`jobs/${id}`, `jobs/${id}/events`, `jobs/${id}/executions`, `jobs/${id}/spec`, `executions/${execution}/details`, `executions/${execution}/logs`]) {
+    for (const path of [
+      `jobs/${id}`,
+      `jobs/${id}/events`,
+      `jobs/${id}/executions`,
+      `jobs/${id}/spec`,
+      `executions/${execution}/details`,
+      `executions/${execution}/logs`,
+    ]) {
       expect((await api.get(`/api/v1/${path}`)).status, path).toBe(404);
       expect((await api.get(`/api/v1/${path}`, operator)).status, path).toBe(200);
     }
@@ -86,7 +110,9 @@ describe('a private job', () => {
     expect(listed(await api.get('/api/v1/jobs?limit=200', operator))).toBe(true);
     expect(listed(await api.get('/api/v1/executions?limit=100'))).toBe(false);
     expect(listed(await api.get('/api/v1/executions?limit=100', operator))).toBe(true);
-    expect((await api.get('/api/v1/executions')).json.total).toBeLessThan((await api.get('/api/v1/executions', operator)).json.total);
+    expect((await api.get('/api/v1/executions')).json.total).toBeLessThan(
+      (await api.get('/api/v1/executions', operator)).json.total,
+    );
   });
 });
 
@@ -94,32 +120,54 @@ describe('the list of jobs', () => {
   test('is [] and never null when it is empty', async () => {
     await using empty = await testApi();
     expect((await empty.get('/api/v1/jobs')).json).toEqual({ jobs: [], next_cursor: null });
-    expect((await empty.get('/api/v1/executions')).json).toEqual({ executions: [], limit: 10, offset: 0, total: 0 });
+    expect((await empty.get('/api/v1/executions')).json).toEqual({
+      executions: [],
+      limit: 10,
+      offset: 0,
+      total: 0,
+    });
   });
 
-  test.each([['queued'], ['created'], ['accepted']])('takes %s as the status of a job that waits', async (word) => {
-    const id = await submit();
-    expect((await api.get(`/api/v1/jobs?status=${word}`)).json.jobs[0].id).toBe(id);
-    expect((await api.get('/api/v1/jobs?status=processing')).json.jobs).toEqual([]);
-  });
+  test.each([['queued'], ['created'], ['accepted']])(
+    'takes %s as the status of a job that waits',
+    async (word) => {
+      const id = await submit();
+      expect((await api.get(`/api/v1/jobs?status=${word}`)).json.jobs[0].id).toBe(id);
+      expect((await api.get('/api/v1/jobs?status=processing')).json.jobs).toEqual([]);
+    },
+  );
 
   test('refuses an unknown status and a foreign cursor, and ignores a limit that is none', async () => {
-    expect(await api.get('/api/v1/jobs?status=maybe')).toMatchObject({ status: 400, json: { code: 'validation_error', details: { field: 'status' } } });
-    expect(await api.get('/api/v1/jobs?cursor=AAAA')).toMatchObject({ status: 400, json: { code: 'invalid_cursor' } });
-    for (const limit of ['0', '201', '-1', 'many', '1.5']) expect((await api.get(`/api/v1/jobs?limit=${limit}`)).status).toBe(200);
+    expect(await api.get('/api/v1/jobs?status=maybe')).toMatchObject({
+      status: 400,
+      json: { code: 'validation_error', details: { field: 'status' } },
+    });
+    expect(await api.get('/api/v1/jobs?cursor=AAAA')).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_cursor' },
+    });
+    for (const limit of ['0', '201', '-1', 'many', '1.5'])
+      expect((await api.get(`/api/v1/jobs?limit=${limit}`)).status).toBe(200);
   });
 
   test('paged while jobs come in loses and repeats none of those that were there', async () => {
     await using paged = await testApi();
     const spec = () => signedJob(key, { constraints: { regions: ['US'] }, questions: [] });
-    const there = await Promise.all(Array.from({ length: 23 }, async () => (await paged.post(spec())).json.id as string));
+    const there = await Promise.all(
+      Array.from({ length: 23 }, async () => (await paged.post(spec())).json.id as string),
+    );
     for (const limit of [1, 4, 7, 23, 50]) {
       const seen: string[] = [];
       let cursor: string | null = '';
       while (cursor !== null) {
-        const [page] = await Promise.all([paged.get(`/api/v1/jobs?limit=${limit}&cursor=${cursor}`), paged.post(spec())]);
-        seen.push(...page.json.jobs.map((job: { id: string }) => job.id));
-        cursor = page.json.next_cursor;
+        const page = paged.get(`/api/v1/jobs?limit=${limit}&cursor=${cursor}`);
+        await paged.post(spec());
+        const { jobs, next_cursor } = (await page).json as {
+          jobs: { id: string }[];
+          next_cursor: string | null;
+        };
+        seen.push(...jobs.map((job) => job.id));
+        cursor = next_cursor;
       }
       expect(new Set(seen).size).toBe(seen.length);
       expect(seen.filter((id) => there.includes(id)).toSorted()).toEqual(there.toSorted());
@@ -128,7 +176,9 @@ describe('the list of jobs', () => {
 
   test('gives cursors that lead back to where they were made', () => {
     const id = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
-    const at = fc.date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true }).map((date) => date.toISOString().replace('Z', '123Z'));
+    const at = fc
+      .date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true })
+      .map((date) => date.toISOString().replace('Z', '123Z'));
     fc.assert(
       fc.property(id, at, (id, at) => {
         expect(decodeCursor(encodeCursor({ at, id }))).toEqual({ at, id });

@@ -20,7 +20,9 @@ const READ = { permission: 'read', mutates: false } as const;
 const status = z
   .string()
   .transform((word, context): JobState => {
-    const state = Object.hasOwn(JOB_STATE_ALIASES, word) ? JOB_STATE_ALIASES[word] : JOB_STATES.find((known) => known === word);
+    const state = Object.hasOwn(JOB_STATE_ALIASES, word)
+      ? JOB_STATE_ALIASES[word]
+      : JOB_STATES.find((known) => known === word);
     if (state !== undefined) return state;
     context.addIssue({
       code: 'custom',
@@ -51,7 +53,10 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
           cursor: z.string().max(512).optional().describe('`next_cursor` of the page before.'),
           status,
         }),
-        response: { 200: z.object({ jobs: z.array(jobItem), next_cursor: z.string().nullable() }), '4xx': problem },
+        response: {
+          200: z.object({ jobs: z.array(jobItem), next_cursor: z.string().nullable() }),
+          '4xx': problem,
+        },
       },
     },
     async (request) => {
@@ -81,12 +86,18 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
             .enum(['executions', 'all', 'latest'])
             .optional()
             .catch(undefined)
-            .describe('executions: the current answer of each; all: earlier tries too; latest: the one that ended last, with its receipt.'),
+            .describe(
+              'executions: the current answer of each; all: earlier tries too; latest: the one that ended last, with its receipt.',
+            ),
           exec_limit: lenientInt(1, LIMITS.pageRows, DEFAULT_EXECUTIONS),
           exec_offset: lenientInt(0, MAX_OFFSET, 0),
         }),
         response: {
-          200: z.object({ job: z.looseObject({}), status: z.string(), executions: z.array(executionItem).optional() }),
+          200: z.object({
+            job: z.looseObject({}),
+            status: z.string(),
+            executions: z.array(executionItem).optional(),
+          }),
           '4xx': problem,
         },
       },
@@ -95,7 +106,10 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
       const { include, exec_limit: limit, exec_offset: offset } = request.query;
       const row = await getJob(pool, request.params.id, viewerOf(request.principal));
       if (row === undefined) throw new ApiError('job_not_found');
-      const executions = include === undefined ? {} : { executions: await jobExecutions(pool, row.id, include, { limit, offset }) };
+      const executions =
+        include === undefined
+          ? {}
+          : { executions: await jobExecutions(pool, row.id, include, { limit, offset }) };
       return { job: jobView(row), status: row.state, ...executions };
     },
   );
@@ -104,7 +118,11 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
     '/api/v1/jobs/:id/spec',
     {
       config: READ,
-      schema: { summary: 'The signed spec, byte for byte as it was received.', tags: ['jobs'], params: jobId },
+      schema: {
+        summary: 'The signed spec, byte for byte as it was received.',
+        tags: ['jobs'],
+        params: jobId,
+      },
     },
     async (request, reply) => {
       const row = await getJob(pool, request.params.id, viewerOf(request.principal));

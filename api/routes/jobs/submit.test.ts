@@ -23,7 +23,14 @@ describe('a signed job', () => {
     expect(answer).toMatchObject({ status: 202, json: { id: spec.id, status: 'enqueued' } });
     expect(answer.headers.location).toBe(`/api/v1/jobs/${String(spec.id)}`);
     const { rows: jobs } = await api.db.pool.query('select * from jobs where id = $1', [spec.id]);
-    expect(jobs[0]).toMatchObject({ owner: key.text, state: 'accepted', total: 6, open: 6, seq: 1, form: 'V0' });
+    expect(jobs[0]).toMatchObject({
+      owner: key.text,
+      state: 'accepted',
+      total: 6,
+      open: 6,
+      seq: 1,
+      form: 'V0',
+    });
     expect(jobs[0].raw.toString()).toBe(body);
     expect(jobs[0].request_sha256).toEqual(createHash('sha256').update(body).digest());
     const { rows: executions } = await api.db.pool.query(
@@ -36,12 +43,22 @@ describe('a signed job', () => {
         [region, 1, 'What can you do?'],
       ]),
     );
-    const { rows: events } = await api.db.pool.query('select * from events where stream = $1', [`job:${String(spec.id)}`]);
+    const { rows: events } = await api.db.pool.query('select * from events where stream = $1', [
+      `job:${String(spec.id)}`,
+    ]);
     expect(events).toMatchObject([
-      { seq: 1, type: 'job.accepted', position: null, payload: { job_id: spec.id, executions: 6 }, actor: `key:${key.text}` },
+      {
+        seq: 1,
+        type: 'job.accepted',
+        position: null,
+        payload: { job_id: spec.id, executions: 6 },
+        actor: `key:${key.text}`,
+      },
     ]);
     expect(new Date(events[0].payload.timestamp).getTime()).toBeCloseTo(Date.now(), -5);
-    const { rows: outbox } = await api.db.pool.query('select kind, owner from outbox where job_id = $1', [spec.id]);
+    const { rows: outbox } = await api.db.pool.query('select kind, owner from outbox where job_id = $1', [
+      spec.id,
+    ]);
     expect(outbox).toEqual([{ kind: 'start', owner: key.text }]);
     expect(await enqueued(api)).toBe(before + 1);
     expect(api.notified).toEqual(expect.arrayContaining(['outbox', 'events']));
@@ -52,7 +69,10 @@ describe('a signed job', () => {
     const first = await api.post(spec);
     expect(first.status).toBe(202);
     expect(first.json.id).toMatch(/^job-/);
-    expect(await api.post(spec)).toMatchObject({ status: 200, json: { id: first.json.id, idempotent: true } });
+    expect(await api.post(spec)).toMatchObject({
+      status: 200,
+      json: { id: first.json.id, idempotent: true },
+    });
   });
 
   test.each([
@@ -69,7 +89,10 @@ describe('a signed job', () => {
 
   test('keeps what any name of a member holds, also __proto__', async () => {
     const { signSpec } = await import('../../../domain/signing/sign.ts');
-    const spec = signSpec(JSON.parse(`{"__proto__":{"a":1},${JSON.stringify(jobSpec()).slice(1)}`) as object, testKey());
+    const spec = signSpec(
+      JSON.parse(`{"__proto__":{"a":1},${JSON.stringify(jobSpec()).slice(1)}`) as object,
+      testKey(),
+    );
     expect((await api.post(spec)).status).toBe(202);
     expect((await api.get(`/api/v1/jobs/${String(spec.id)}`)).text).toContain('"__proto__":{"a":1}');
   });
@@ -81,36 +104,81 @@ describe('a body that is refused names its reason', () => {
   const cases: [name: string, body: () => unknown, status: number, code: string, details?: object][] = [
     ['nothing', () => '', 400, 'invalid_body'],
     ['no JSON', () => '{"id": ', 400, 'invalid_json', { reason: 'syntax' }],
-    ['a duration as text', () => ({ ...valid(), constraints: { regions: ['US'], timeout: '10m' } }), 400, 'validation_error'],
+    [
+      'a duration as text',
+      () => ({ ...valid(), constraints: { regions: ['US'], timeout: '10m' } }),
+      400,
+      'validation_error',
+    ],
     ['a key twice', () => '{"id":"a","id":"b"}', 400, 'invalid_json', { reason: 'duplicate_key' }],
     ['NUL', () => '{"id":"a\\u0000"}', 400, 'invalid_json', { reason: 'nul_character' }],
     ['a lone surrogate', () => '{"id":"\\ud800"}', 400, 'invalid_json', { reason: 'lone_surrogate' }],
-    ['bytes that are no UTF-8', () => Buffer.from([0x7b, 0xff, 0x7d]), 400, 'invalid_json', { reason: 'invalid_utf8' }],
+    [
+      'bytes that are no UTF-8',
+      () => Buffer.from([0x7b, 0xff, 0x7d]),
+      400,
+      'invalid_json',
+      { reason: 'invalid_utf8' },
+    ],
     ['nesting of 65', () => '['.repeat(65) + ']'.repeat(65), 400, 'invalid_json', { reason: 'too_deep' }],
     ['an array', () => '[]', 400, 'validation_error'],
-    ['an unknown region', () => ({ ...valid(), constraints: { regions: ['US', 'MOON'] } }), 400, 'validation_error', { field: 'constraints.regions[1]' }],
+    [
+      'an unknown region',
+      () => ({ ...valid(), constraints: { regions: ['US', 'MOON'] } }),
+      400,
+      'validation_error',
+      { field: 'constraints.regions[1]' },
+    ],
     ['an id with a blank', () => ({ ...valid(), id: 'a b' }), 400, 'validation_error', { field: 'id' }],
     ['no signature', () => ({ ...valid(), signature: '' }), 400, 'missing_field:signature'],
     ['no key', () => ({ ...valid(), public_key: undefined }), 400, 'missing_field:public_key'],
-    ['a key of 31 bytes', () => ({ ...valid(), public_key: Buffer.alloc(31, 7).toString('base64') }), 400, 'invalid_encoding:public_key'],
-    ['base64 that is not canonical', () => ({ ...valid(), public_key: key.text.replace(/.=$/, 'z=') }), 400, 'invalid_encoding:public_key'],
+    [
+      'a key of 31 bytes',
+      () => ({ ...valid(), public_key: Buffer.alloc(31, 7).toString('base64') }),
+      400,
+      'invalid_encoding:public_key',
+    ],
+    [
+      'base64 that is not canonical',
+      () => ({ ...valid(), public_key: key.text.replace(/.=$/, 'z=') }),
+      400,
+      'invalid_encoding:public_key',
+    ],
     ['another name than was signed', () => ({ ...valid(), version: '1.1' }), 400, 'signature_mismatch'],
-    ['a number beyond a double', () => '{"id":1e999}', 400, 'invalid_json', { reason: 'number_out_of_range' }],
+    [
+      'a number beyond a double',
+      () => '{"id":1e999}',
+      400,
+      'invalid_json',
+      { reason: 'number_out_of_range' },
+    ],
   ];
   test.each(cases)('%s', async (_name, body, status, code, details) => {
     const answer = await api.post(body());
-    expect(answer).toMatchObject({ status, json: { error_code: code, code, request_id: answer.headers['x-request-id'] } });
+    expect(answer).toMatchObject({
+      status,
+      json: { error_code: code, code, request_id: answer.headers['x-request-id'] },
+    });
     expect(typeof answer.json.error).toBe('string');
     if (details !== undefined) expect(answer.json.details).toMatchObject(details);
   });
 
   test('a body above 1 MiB', async () => {
-    expect(await api.post(Buffer.alloc(1024 * 1024 + 1, 0x20))).toMatchObject({ status: 413, json: { code: 'body_too_large' } });
+    expect(await api.post(Buffer.alloc(1024 * 1024 + 1, 0x20))).toMatchObject({
+      status: 413,
+      json: { code: 'body_too_large' },
+    });
   });
 
-  test.each([['text/plain'], ['application/x-www-form-urlencoded'], ['']])('content type %j', async (type) => {
-    expect(await api.post(valid(), { 'content-type': type })).toMatchObject({ status: 400, json: { code: 'invalid_content_type' } });
-  });
+  test.each([['text/plain'], ['application/x-www-form-urlencoded'], ['']])(
+    'content type %j',
+    async (type) => {
+      expect(await api.post(valid(), { 'content-type': type })).toMatchObject({
+        status: 400,
+        json: { code: 'invalid_content_type' },
+      });
+    },
+  );
 
   test('an Idempotency-Key of 256 characters', async () => {
     expect(await api.post(valid(), { 'idempotency-key': 'k'.repeat(256) })).toMatchObject({
@@ -120,8 +188,13 @@ describe('a body that is refused names its reason', () => {
   });
 
   test('more than 1,000 executions', async () => {
-    const answer = await api.post(signedJob(key, { questions: Array.from({ length: 334 }, (_, i) => `q${i}`) }));
-    expect(answer).toMatchObject({ status: 400, json: { code: 'validation_error', details: { field: 'questions' } } });
+    const answer = await api.post(
+      signedJob(key, { questions: Array.from({ length: 334 }, (_, i) => `q${i}`) }),
+    );
+    expect(answer).toMatchObject({
+      status: 400,
+      json: { code: 'validation_error', details: { field: 'questions' } },
+    });
   });
 });
 
@@ -168,11 +241,14 @@ describe('what was seen before', () => {
     }
   });
 
-  test('an Idempotency-Key belongs to the job\'s key and to one body', async () => {
+  test("an Idempotency-Key belongs to the job's key and to one body", async () => {
     const headers = { 'idempotency-key': 'retry-1' };
     const spec = signedJob(key);
     expect((await api.post(spec, headers)).status).toBe(202);
-    expect(await api.post(spec, headers)).toMatchObject({ status: 200, json: { id: spec.id, idempotent: true } });
+    expect(await api.post(spec, headers)).toMatchObject({
+      status: 200,
+      json: { id: spec.id, idempotent: true },
+    });
     expect(await api.post(signedJob(key), headers)).toMatchObject({
       status: 409,
       json: { code: 'idempotency_key_reused', details: { job_id: spec.id } },
@@ -213,12 +289,21 @@ describe('while trust is enforced', () => {
     expect((await strict.post(signedJob(trusted))).status).toBe(202);
   });
 
-  test.each(['revoked', 'expired', 'not_yet_valid'] as const)('a key that is %s is refused', async (state) => {
-    expect(await strict.post(signedJob(known[state]))).toMatchObject({ status: 400, json: { code: `trust_violation:${state}` } });
-  });
+  test.each(['revoked', 'expired', 'not_yet_valid'] as const)(
+    'a key that is %s is refused',
+    async (state) => {
+      expect(await strict.post(signedJob(known[state]))).toMatchObject({
+        status: 400,
+        json: { code: `trust_violation:${state}` },
+      });
+    },
+  );
 
   test('an unknown key is refused', async () => {
-    expect(await strict.post(signedJob(testKey()))).toMatchObject({ status: 400, json: { code: 'trust_violation:unknown' } });
+    expect(await strict.post(signedJob(testKey()))).toMatchObject({
+      status: 400,
+      json: { code: 'trust_violation:unknown' },
+    });
   });
 
   test.each([
@@ -227,7 +312,12 @@ describe('while trust is enforced', () => {
     ['a number as timestamp', () => ({ nonce: 'n', timestamp: 1 }), 'invalid_field:timestamp', undefined],
     ['no time', () => ({ nonce: 'n', timestamp: 'yesterday' }), 'timestamp_invalid', 'format_invalid'],
     ['too old', () => ({ nonce: 'n', timestamp: at(-11 * 60_000) }), 'timestamp_invalid', 'too_old'],
-    ['too far ahead', () => ({ nonce: 'n', timestamp: at(6 * 60_000) }), 'timestamp_invalid', 'too_far_in_future'],
+    [
+      'too far ahead',
+      () => ({ nonce: 'n', timestamp: at(6 * 60_000) }),
+      'timestamp_invalid',
+      'too_far_in_future',
+    ],
     ['no nonce', () => ({ timestamp: at(0) }), 'missing_field:nonce', undefined],
   ])('%s', async (_name, metadata, code, reason) => {
     const answer = await strict.post(timed(metadata()));
@@ -255,7 +345,9 @@ describe('limits', () => {
   test('a full backlog answers 429 and stores nothing', async () => {
     await using full = await testApi({ backlogLimit: 1 });
     expect((await full.post(signedJob(testKey()))).status).toBe(202);
-    await expect.poll(async () => (await full.post(signedJob(testKey()))).json.code, { timeout: 5_000 }).toBe('backlog_full');
+    await expect
+      .poll(async () => (await full.post(signedJob(testKey()))).json.code, { timeout: 5_000 })
+      .toBe('backlog_full');
     expect((await full.post(signedJob(testKey()))).headers['retry-after']).toBe('30');
   });
 
@@ -263,12 +355,17 @@ describe('limits', () => {
     const pool = createPool({ databaseUrl: 'postgres://nobody@127.0.0.1:1/none', name: 'test' });
     await using down = await testApi({ pool });
     const answer = await down.post(signedJob(testKey()));
-    expect(answer).toMatchObject({ status: 503, json: { code: 'persistence_unavailable', error: 'persistence unavailable' } });
+    expect(answer).toMatchObject({
+      status: 503,
+      json: { code: 'persistence_unavailable', error: 'persistence unavailable' },
+    });
     expect(answer.text).not.toContain('127.0.0.1');
   });
 });
 
 async function enqueued({ db }: TestApi): Promise<number> {
-  const { rows } = await db.pool.query(`select sum(value)::int as n from counters where name = 'jobs_enqueued_total'`);
+  const { rows } = await db.pool.query(
+    `select sum(value)::int as n from counters where name = 'jobs_enqueued_total'`,
+  );
   return rows[0].n;
 }

@@ -28,7 +28,9 @@ export function registerJobSubmit(app: RouteApp, deps: IntakeDeps): void {
         headers: z.object({ 'idempotency-key': z.string().optional() }),
         body: signedSpec,
         response: {
-          200: z.object({ id: z.string(), idempotent: z.literal(true) }).describe('This job was stored before.'),
+          200: z
+            .object({ id: z.string(), idempotent: z.literal(true) })
+            .describe('This job was stored before.'),
           202: z.object({ id: z.string(), status: z.literal('enqueued') }),
           '4xx': problem,
           '5xx': problem,
@@ -42,7 +44,8 @@ export function registerJobSubmit(app: RouteApp, deps: IntakeDeps): void {
         idempotencyKey: request.headers['idempotency-key'],
       });
       reply.header('location', `/api/v1/jobs/${encodeURIComponent(submitted.id)}`);
-      if (submitted.kind === 'accepted') return reply.code(202).send({ id: submitted.id, status: 'enqueued' });
+      if (submitted.kind === 'accepted')
+        return reply.code(202).send({ id: submitted.id, status: 'enqueued' });
       if (submitted.kind === 'known') return reply.code(200).send({ id: submitted.id, idempotent: true });
       throw refusal(submitted);
     },

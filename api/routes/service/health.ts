@@ -43,14 +43,25 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
     const all = await services();
     const ill = all.filter(({ status }) => status === 'unhealthy');
     const ready = !ill.some(({ required }) => required);
-    const status = ready ? (ill.length === 0 ? ('healthy' as const) : ('degraded' as const)) : ('unhealthy' as const);
+    const status = ready
+      ? ill.length === 0
+        ? ('healthy' as const)
+        : ('degraded' as const)
+      : ('unhealthy' as const);
     return { ready, status, services: all };
   };
 
   for (const prefix of ['', '/api/v1']) {
     app.get(
       `${prefix}/health`,
-      { config: OPEN, schema: { summary: 'How every dependency is.', tags: ['service'], response: { 200: health, 503: health } } },
+      {
+        config: OPEN,
+        schema: {
+          summary: 'How every dependency is.',
+          tags: ['service'],
+          response: { 200: health, 503: health },
+        },
+      },
       async (_request, reply) => {
         const { ready, status, services: all } = await report();
         return reply.code(ready ? 200 : 503).send({ status, services: all });
@@ -60,7 +71,11 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
       `${prefix}/health/live`,
       {
         config: OPEN,
-        schema: { summary: 'The process answers.', tags: ['service'], response: { 200: z.object({ status: z.literal('alive') }) } },
+        schema: {
+          summary: 'The process answers.',
+          tags: ['service'],
+          response: { 200: z.object({ status: z.literal('alive') }) },
+        },
       },
       async () => ({ status: 'alive' as const }),
     );
@@ -68,7 +83,11 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
       `${prefix}/health/ready`,
       {
         config: OPEN,
-        schema: { summary: 'Requests can be served.', tags: ['service'], response: { 200: readiness, 503: readiness } },
+        schema: {
+          summary: 'Requests can be served.',
+          tags: ['service'],
+          response: { 200: readiness, 503: readiness },
+        },
       },
       async (_request, reply) => {
         const answer = await report();

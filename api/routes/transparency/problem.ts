@@ -1,0 +1,14 @@
+import { LogServiceError } from '../../../attestation/log/error.ts';
+import { ApiError } from '../../errors.ts';
+
+/** From `attest`'s commit to its entry takes well below this. */
+const NOT_YET_RETRY_AFTER_S = 1;
+
+/** What the log refuses, as an answer. */
+export function logProblem(error: unknown): never {
+  if (error instanceof LogServiceError && error.code === 'pending') {
+    throw new ApiError('not_yet_logged', { retryAfterS: NOT_YET_RETRY_AFTER_S });
+  }
+  if (error instanceof LogServiceError && error.code === 'not_in_log') throw new ApiError('proof_not_found');
+  throw error;
+}

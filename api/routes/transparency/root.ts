@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { toHex } from '../../../domain/encoding.ts';
+import { readLogTime } from '../../../store/log-reads.ts';
+import type { Pool } from '../../../store/pool.ts';
+import { problem } from '../../schemas.ts';
+import type { RouteApp } from '../app-type.ts';
+import type { ServedLog } from './log.ts';
+
+const root = z.object({
+  merkle_root: z.string(),
+  root: z.string(),
+  root_hash: z.string(),
+  sequence: z.int().describe('Number of entries under the root.'),
+  tree_size: z.int(),
+  updated_at: z.iso.datetime(),
+  log_id: z.string(),
+  origin: z.string(),
+  vkey: z.string().nullable().describe('The verifier key of the checkpoints; null before the first.'),
+  checkpoint: z.string().nullable().describe('The signed note; null before the first entry.'),
+});
+
+export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+  app.get(
+    '/api/v1/transparency/root',
+    {
+      config: { permission: 'read', mutates: false },
+      schema: {
+        summary: 'The head of the log.',
+        tags: ['transparency'],
+        response: { 200: root, '4xx': problem },
+      },
+    },
+    async () => {
+      const { head, reader } = await findLog();
+      const checkpoint = await reader.newestCheckpoint();
+      const size = checkpoint?.size ?? 0;
+      const hash = toHex(checkpoint?.root ?? head.root);
+      const updated = checkpoint?.signedAt ?? (await readLogTime(pool, head.logId)) ?? new Date(0);
+      return {
+        merkle_root: hash,
+        root: hash,
+        root_hash: hash,
+        sequence: size,
+        tree_size: size,
+        updated_at: updated.toISOString(),
+        log_id: head.logId,
+        origin: head.origin,
+        vkey: head.vkey,
+        checkpoint: checkpoint?.note ?? null,
+      };
+    },
+  );
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { createAttestActivities } from '../../activities/attest.ts';
+import { stageAttempt } from '../../activities/stage-outcome.ts';
+import { generateLogKey, type LogKey } from '../../attestation/keys/log-key.ts';
+import { generateReceiptKey } from '../../attestation/keys/receipt-key.ts';
+import { openLog, registerReceiptKey } from '../../attestation/log/open.ts';
+import { startSequencer, type Sequencer } from '../../attestation/log/sequencer.ts';
+import { createDocumentSigner } from '../../attestation/receipt/signer.ts';
+import type { Region } from '../../domain/jobspec/region.ts';
+import { createBusinessEvents } from '../../observability/events.ts';
+import { createLogger } from '../../observability/log.ts';
+import { createMetrics } from '../../observability/metrics.ts';
+import { putBlob } from '../../store/blobs.ts';
+import { findLog, type LogHead } from '../../store/log-state.ts';
+import { createNotifier, createWakeups } from '../../store/notify.ts';
+import { appendAttemptLogs, beginAttempt } from '../../store/work.ts';
+import { eventually } from './eventually.ts';
+import type { TestDatabase } from './postgres.ts';
+
+export interface AttestedLog extends AsyncDisposable {
+  head: LogHead;
+  logKey: LogKey;
+  /** Runs nothing, but ends every execution of a job as if its program had written `output` and one file. */
+  endJob(jobId: string, output?: string): Promise<void>;
+  /** From here on pending entries are appended. */
+  startSequencing(): Sequencer;
+  /** Waits until the log has at least `size` entries. */
+  sizeReaches(size: number): Promise<void>;
+}
+
+/** The real way from staged outcomes to a signed log on `db`, without a workflow around it. */
+export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
+  const log = createLogger('test', 'silent');
+  const key = generateReceiptKey();
+  const logKey = generateLogKey();
+  const head = await openLog(db.pool);
+  await registerReceiptKey(db.pool, head.logId, key);
+  const notifier = createNotifier(db.pool);
+  const wakeups = await createWakeups(db.url);
+  const { attest } = createAttestActivities({
+    pool: db.pool,
+    signer: createDocumentSigner(key),
+    logId: head.logId,
+    software: { name: 'beacon', version: '0.0.0-test' },
+    events: createBusinessEvents(log, createMetrics()),
+    committed: () => notifier.notify('log'),
+  });
+  const sequencers: Sequencer[] = [];
+
+  async function endExecution(
+    jobId: string,
+    index: number,
+    region: Region | null,
+    output: string,
+  ): Promise<void> {
+    const begun = await beginAttempt(db.pool, {
+      jobId,
+      index,
+      attempt: 1,
+      backend: 'local',
+      region,
+      timeoutMs: 60_000,
+      providerTimeoutMs: 60_000,
+    });
+    if (begun.kind !== 'begun') throw new Error(`execution ${index} of ${jobId} is ${begun.kind}`);
+    const bytes = Buffer.from(output);
+    const sha256 = createHash('sha256').update(bytes).digest();
+    await putBlob(db.pool, sha256, [bytes]);
+    const stored = { sha256: sha256.toString('hex'), size: bytes.length };
+    await appendAttemptLogs(db.pool, begun.work, [
+      { seq: 1, timeUs: Date.now() * 1_000, source: 'stdout', line: 'thinking' },
+      { seq: 2, timeUs: Date.now() * 1_000, source: 'stderr', line: 'done' },
+    ]);
+    await stageAttempt(
+      { pool: db.pool, jobId, row: begun.work, heartbeat: () => undefined },
+      {
+        placement: {
+          backend: 'local',
+          provider: 'test',
+          region: { requested: region, claimed: null, observed: null, verified: false, method: 'none' },
+        },
+        imageRequested: 'builtin:echo',
+        imageExecuted: null,
+        isolation: 'process',
+        startedAt: new Date().toISOString(),
+        durationMs: 12,
+        output: stored,
+        files: [{ name: 'notes/answer.html', mime: 'text/html', ...stored }],
+        limits: {},
+        exitCode: 0,
+      },
+      undefined,
+    );
+  }
+
+  return {
+    head,
+    logKey,
+    async endJob(jobId, output = 'I am a test.') {
+      const { rows } = await db.pool.query<{ idx: number; region: Region | null }>(
+        'select idx, region from executions where job_id = $1 order by idx',
+        [jobId],
+      );
+      for (const { idx, region } of rows) {
+        await endExecution(jobId, idx, region, output);
+        await attest({ job: jobId, indexes: [idx], reason: 'ended' });
+      }
+    },
+    startSequencing() {
+      const sequencer = startSequencer({
+        pool: db.pool,
+        databaseUrl: db.url,
+        logId: head.logId,
+        logKey,
+        notifier,
+        wakeups,
+        log,
+        signal: new AbortController().signal,
+      });
+      sequencers.push(sequencer);
+      return sequencer;
+    },
+    async sizeReaches(size) {
+      await eventually(async () => ((await findLog(db.pool))!.size >= size ? true : undefined));
+    },
+    async [Symbol.asyncDispose]() {
+      for (const sequencer of sequencers) await sequencer[Symbol.asyncDispose]();
+      await notifier[Symbol.asyncDispose]();
+      await wakeups[Symbol.asyncDispose]();
+    },
+  };
+}
