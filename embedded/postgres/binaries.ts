@@ -92,12 +92,23 @@ export interface BinariesOptions {
   packagePath?: string;
 }
 
+async function versionOf(packagePath: string): Promise<string> {
+  const text = await readFile(path.join(packagePath, 'package.json'), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+}
+
+/** The package as it lies there, and what keeps it from running on this machine. */
+export async function inspectPackage(): Promise<PostgresBinaries & { unusable: string | null }> {
+  const packagePath = packageFolder();
+  const folder = path.join(packagePath, 'native');
+  await repairLinks(packagePath).catch(() => undefined);
+  return { folder, version: await versionOf(packagePath), unusable: await whyNotRunnable(folder, null) };
+}
+
 /** The package in place when it is whole (or could be repaired) and the account can run it, else a copy of it. */
 export async function findBinaries(options: BinariesOptions): Promise<PostgresBinaries> {
   const { copyFolder, account, packagePath = packageFolder() } = options;
-  const { version } = z
-    .object({ version: z.string() })
-    .parse(JSON.parse(await readFile(path.join(packagePath, 'package.json'), 'utf8')));
+  const version = await versionOf(packagePath);
   const inPlace = path.join(packagePath, 'native');
   try {
     await repairLinks(packagePath);

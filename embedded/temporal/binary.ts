@@ -91,8 +91,7 @@ export async function knownTemporalBinary(options: FindBinaryOptions): Promise<T
     if (file === null || (source !== 'PATH' && !(await isTrusted(file)))) continue;
     const version = await temporalVersion(file, signal);
     if (version === null) continue;
-    if (source !== 'cache') return { path: file, source, version };
-    return { path: await placeIn(path.join(stateFolder, 'bin'), file, name), source, version };
+    return { path: file, source, version };
   }
   return null;
 }
@@ -115,16 +114,18 @@ async function placeIn(folder: string, file: string, name: string): Promise<stri
  */
 export async function findTemporalBinary(options: FindBinaryOptions): Promise<TemporalBinary> {
   const { stateFolder, env = process.env, progress = silentProgress, signal } = options;
-  const known = await knownTemporalBinary(options);
-  if (known) return known;
   const pinned = pinnedTemporal();
   const binFolder = path.join(stateFolder, 'bin');
+  const placed = async (found: TemporalBinary): Promise<TemporalBinary> =>
+    found.source === 'cache' ? { ...found, path: await placeIn(binFolder, found.path, pinned.name) } : found;
+  const known = await knownTemporalBinary(options);
+  if (known) return await placed(known);
   await mkdir(binFolder, { recursive: true, mode: 0o700 });
   const workFolder = await writableFolder(cacheFolder(env), binFolder);
   await using _lock = await lockWhenFree(path.join(workFolder, `${pinned.name}.lock`), progress, signal);
   // Another start may have finished it while we waited.
   const made = await knownTemporalBinary(options);
-  if (made) return made;
+  if (made) return await placed(made);
   const fresh = path.join(workFolder, `${pinned.name}.${process.pid}.new`);
   try {
     const source = await obtain(fresh, options);
@@ -154,11 +155,12 @@ async function obtain(file: string, options: FindBinaryOptions): Promise<'downlo
     signal?.throwIfAborted();
     whyNoDownload = reasonOf(error);
   }
-  const go = await findGo(env);
+  const maySelfBuild = env.BEACON_TEMPORAL_BUILD !== 'off';
+  const go = maySelfBuild ? await findGo(env) : null;
   if (go === null)
     throw new EmbeddedError(
       'temporal_unavailable',
-      `no Temporal server: the download failed (${whyNoDownload}) and Go is not installed to build it; install the Temporal CLI (https://docs.temporal.io/cli) or Go (https://go.dev/dl), or set TEMPORAL_ADDRESS`,
+      `no Temporal server: the download failed (${whyNoDownload}) and ${maySelfBuild ? 'Go is not installed to build it' : 'BEACON_TEMPORAL_BUILD=off forbids to build it'}; install the Temporal CLI (https://docs.temporal.io/cli) or Go (https://go.dev/dl), or set TEMPORAL_ADDRESS`,
     );
   progress.say(
     `Temporal: download failed (${whyNoDownload}); building it once from source with ${go.version}`,

@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import { sendSignal } from '../process-identity.ts';
+import { findTemporalBinary } from './binary.ts';
+import { startTemporal, type TemporalOptions } from './server.ts';
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let options: TemporalOptions & { folder: string };
+const said: string[] = [];
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  const stateFolder = path.join(import.meta.dirname, '../../.beacon');
+  const { path: binary } = await findTemporalBinary({ stateFolder });
+  options = {
+    binary,
+    folder: path.join(folder.path, 'temporal'),
+    logFile: path.join(folder.path, 'temporal.log'),
+    progress: { say: (line) => said.push(line), update: () => undefined },
+  };
+});
+afterAll(async () => folder[Symbol.asyncDispose]());
+
+async function withClient<T>(address: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const connection = await Connection.connect({ address });
+  try {
+    return await work(new Client({ connection }));
+  } finally {
+    await connection.close();
+  }
+}
+const start = (address: string, workflowId: string) =>
+  withClient(address, (client) => client.workflow.start('any', { workflowId, taskQueue: 'none' }));
+const status = (address: string, workflowId: string) =>
+  withClient(address, async (client) => {
+    const found = await client.workflow.getHandle(workflowId).describe();
+    return found.status.name;
+  });
+
+test('a killed server comes back with its workflows, on the same addresses', async () => {
+  const first = await startTemporal(options);
+  await start(first.address, 'kept');
+  sendSignal(first.identity.pid, 'SIGKILL');
+  await first.ended;
+
+  await using second = await startTemporal(options);
+  expect([second.address, second.uiUrl]).toEqual([first.address, first.uiUrl]);
+  expect(await status(second.address, 'kept')).toBe('RUNNING');
+  expect((await fetch(second.uiUrl!)).status).toBe(200);
+});
+
+test('a port that somebody took is replaced, and the choice is said', async () => {
+  const first = await startTemporal(options);
+  await first[Symbol.asyncDispose]();
+  const port = Number(first.address.split(':')[1]);
+  const squatter = createServer().listen(port, '127.0.0.1');
+  await once(squatter, 'listening');
+  await using second = await startTemporal(options);
+  squatter.close();
+  expect(second.address).not.toBe(first.address);
+  expect(said.join()).toContain(`grpc port ${port} is taken`);
+  expect(await status(second.address, 'kept')).toBe('RUNNING');
+});
+
+test('a damaged database is moved away and a new one made', async () => {
+  for (const ending of ['-wal', '-shm'])
+    await rm(path.join(options.folder, `temporal.db${ending}`), { force: true });
+  await writeFile(path.join(options.folder, 'temporal.db'), 'half of a page');
+  await using server = await startTemporal(options);
+  await expect(status(server.address, 'kept')).rejects.toThrow(/not found/);
+  await start(server.address, 'new');
+  expect(said.join()).toContain('damaged');
+});
