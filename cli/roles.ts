@@ -10,7 +10,10 @@ export interface RoleOptions {
 }
 
 /** Runs one role until `signal` is aborted or its supervisor is gone; tells the supervisor when it does its work. */
-export async function runRole(name: 'serve' | 'worker' | 'relay' | 'migrate', options: RoleOptions): Promise<void> {
+export async function runRole(
+  name: 'serve' | 'worker' | 'relay' | 'migrate',
+  options: RoleOptions,
+): Promise<void> {
   const settings = readSettings(options.env);
   const log = createLogger(name === 'serve' ? 'api' : name, settings.LOG_LEVEL);
   if (settings.REDIS_URL !== null) log.info('REDIS_URL is set and unused: Temporal is the queue');

@@ -195,8 +195,16 @@ export const VARIABLES = {
     doc: 'auto (default): container for registry images, else bubblewrap, else a listed bare process.',
     schema: oneOf(['auto', 'container', 'bubblewrap', 'process'], 'auto'),
   },
+  BEACON_REACHABLE: {
+    doc: 'Folder that the users of jobs can reach; `beacon up` sets it. Default: the state folder.',
+    schema: text(),
+  },
+  LOCAL_IMAGE_FOLDERS: {
+    doc: 'Folders beneath which oci:<path> images may lie, comma separated.',
+    schema: list(),
+  },
   LOCAL_PROCESS_DIGESTS: {
-    doc: 'Digests of programs that may run as a bare process, comma separated; `beacon up` lists the shipped ones.',
+    doc: 'Digests of programs that may run as a bare process, comma separated; the word shipped stands for those that come with Beacon (`beacon up` says it).',
     schema: list(),
   },
   LOCAL_HOST_USERLAND: {

@@ -67,6 +67,8 @@ export function createSubmitter({ pool, notifier, maxQueued = MAX_QUEUED }: Subm
 
   async function drain(): Promise<void> {
     while (queue.length > 0) await settle(takeBatch(queue));
+    // In the same turn as the last look at the queue: a submit that comes later starts the next drain.
+    draining = undefined;
   }
 
   async function settle(batch: Waiting[]): Promise<void> {
@@ -121,7 +123,7 @@ export function createSubmitter({ pool, notifier, maxQueued = MAX_QUEUED }: Subm
       }
       return new Promise((resolve, reject) => {
         queue.push({ job, resolve, reject });
-        draining ??= drain().finally(() => (draining = undefined));
+        draining ??= drain();
       });
     },
     async [Symbol.asyncDispose]() {

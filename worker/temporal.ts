@@ -8,6 +8,8 @@ import {
 
 /** Longest wait for one answer of Temporal; a start or a describe takes milliseconds. */
 const CALL_TIMEOUT_MS = 5_000;
+/** A health answer waits for its slowest probe. */
+const PROBE_TIMEOUT_MS = 1_000;
 
 export interface TemporalSettings {
   address: string;
@@ -82,4 +84,15 @@ const INVALID_ARGUMENT = 3;
 export function isRetryable(error: unknown): boolean {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return !(isGrpcServiceError(cause) && (cause.code as number) === INVALID_ARGUMENT);
+}
+
+/** Whether the Temporal frontend serves, for health answers. */
+export function createTemporalProbe(address: string): { check(): Promise<void> } & AsyncDisposable {
+  const connection = Connection.lazy({ address, connectTimeout: PROBE_TIMEOUT_MS });
+  return {
+    async check() {
+      await connection.withDeadline(Date.now() + PROBE_TIMEOUT_MS, () => connection.healthService.check({}));
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
 }

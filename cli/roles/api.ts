@@ -16,7 +16,9 @@ export async function startApiRole(settings: Values, log: Log): Promise<Role & {
   try {
     const { pool, notifier, wakeups, events, renderMetrics } = process;
     const temporal =
-      settings.TEMPORAL_ADDRESS === null ? undefined : process.use(createTemporalProbe(settings.TEMPORAL_ADDRESS));
+      settings.TEMPORAL_ADDRESS === null
+        ? undefined
+        : process.use(createTemporalProbe(settings.TEMPORAL_ADDRESS));
     const api = process.use(
       await startApi({
         settings: apiSettings(settings),
@@ -28,7 +30,9 @@ export async function startApiRole(settings: Values, log: Log): Promise<Role & {
         events,
         probes: [
           { name: 'database', required: true, check: () => askDatabase(pool) },
-          ...(temporal === undefined ? [] : [{ name: 'temporal', required: false, check: () => temporal.check() }]),
+          ...(temporal === undefined
+            ? []
+            : [{ name: 'temporal', required: false, check: () => temporal.check() }]),
         ],
         renderMetrics,
         feed: { maxClients: settings.FEED_CLIENTS, maxClientsPerAddress: settings.FEED_CLIENTS_PER_IP },
@@ -64,6 +68,9 @@ function apiSettings(settings: Values): ApiSettings {
     },
     plan: planSettings(settings),
     backlogLimit: settings.BACKLOG_LIMIT,
-    failuresPerMinute: { perAddress: settings.FAILURES_PER_IP, perAddressAndKey: settings.FAILURES_PER_IP_AND_KEY },
+    failuresPerMinute: {
+      perAddress: settings.FAILURES_PER_IP,
+      perAddressAndKey: settings.FAILURES_PER_IP_AND_KEY,
+    },
   };
 }

@@ -1,0 +1,241 @@
+/** The one place where the roles' dependencies are made: what a role is, is what it is given here. */
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { createAttestActivities } from '../activities/attest.ts';
+import { createExecuteActivities } from '../activities/execute.ts';
+import { loadLogKey } from '../attestation/keys/log-key.ts';
+import { loadReceiptKey } from '../attestation/keys/receipt-key.ts';
+import { fileGuard } from '../attestation/log/guard.ts';
+import { openLog, registerReceiptKey } from '../attestation/log/open.ts';
+import { startSequencer } from '../attestation/log/sequencer.ts';
+import { createDocumentSigner } from '../attestation/receipt/signer.ts';
+import type { Backend } from '../backends/backend.ts';
+import {
+  createLocalBackend,
+  localSettings,
+  programDigests,
+  shippedProgramsFolder,
+} from '../backends/local/index.ts';
+import { software } from '../config/software.ts';
+import { SettingsError } from '../config/settings.ts';
+import type { Values } from '../config/variables.ts';
+import { createBusinessEvents, type BusinessEvents } from '../observability/events.ts';
+import type { Log } from '../observability/log.ts';
+import { createMetrics } from '../observability/metrics.ts';
+import { startSnapshots } from '../observability/snapshots.ts';
+import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../store/notify.ts';
+import { createPool, type Pool } from '../store/pool.ts';
+import { isAttemptLive } from '../store/work.ts';
+import { startFeedPositions } from './feed-positions.ts';
+import { startReconciler } from './reconciler.ts';
+import { startRelay } from './relay.ts';
+import { createWorkflowStarter, type TemporalSettings } from './temporal.ts';
+import { startTemporalWorkers } from './temporal-workers.ts';
+
+/** A role under way; disposing drains it. */
+export interface Role extends AsyncDisposable {
+  /** Rejects when the role cannot go on. */
+  failed: Promise<never>;
+}
+
+/** What every process has. */
+export interface Process {
+  pool: Pool;
+  notifier: Notifier;
+  wakeups: Wakeups;
+  events: BusinessEvents;
+  renderMetrics(): Promise<{ contentType: string; body: string }>;
+  /** Hands a part over: it is disposed with the role, last made first. */
+  use<T extends AsyncDisposable>(part: T): T;
+  role: Role;
+  fail(error: unknown): void;
+}
+
+export function requireDatabaseUrl(settings: Values): string {
+  if (settings.DATABASE_URL === null) {
+    throw new SettingsError(
+      'DATABASE_URL is not set: name a PostgreSQL, or use `beacon up`, which brings one',
+    );
+  }
+  return settings.DATABASE_URL;
+}
+
+function requireTemporal(settings: Values): TemporalSettings {
+  if (settings.TEMPORAL_ADDRESS === null) {
+    throw new SettingsError(
+      'TEMPORAL_ADDRESS is not set: name a Temporal service, or use `beacon up`, which brings one',
+    );
+  }
+  return {
+    address: settings.TEMPORAL_ADDRESS,
+    namespace: settings.TEMPORAL_NAMESPACE ?? 'default',
+    taskQueue: settings.TEMPORAL_TASK_QUEUE,
+  };
+}
+
+export async function composeProcess(
+  role: 'api' | 'worker' | 'relay',
+  settings: Values,
+  log: Log,
+): Promise<Process> {
+  const databaseUrl = requireDatabaseUrl(settings);
+  const parts: AsyncDisposable[] = [];
+  const use = <T extends AsyncDisposable>(part: T): T => {
+    parts.push(part);
+    return part;
+  };
+  let fail: (error: unknown) => void = () => undefined;
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => undefined);
+  const pool = createPool({ databaseUrl, max: settings.DATABASE_POOL, name: role });
+  use({ [Symbol.asyncDispose]: () => pool.end() });
+  const notifier = use(createNotifier(pool));
+  const wakeups = use(await createWakeups(databaseUrl));
+  const metrics = createMetrics();
+  const snapshots = use(startSnapshots({ pool, metrics, role, log }));
+  return {
+    pool,
+    notifier,
+    wakeups,
+    events: createBusinessEvents(log, metrics),
+    renderMetrics: () => snapshots.render(),
+    use,
+    fail,
+    role: {
+      failed,
+      async [Symbol.asyncDispose]() {
+        for (let part = parts.pop(); part !== undefined; part = parts.pop())
+          await part[Symbol.asyncDispose]();
+      },
+    },
+  };
+}
+
+const keyFile = (settings: Values, name: string): string =>
+  path.join(settings.BEACON_STATE ?? '.beacon', 'keys', name);
+
+/** `beacon worker`: Temporal workers for the queues named, default all that this machine can serve. */
+export async function startWorkerRole(settings: Values, log: Log, queues?: readonly string[]): Promise<Role> {
+  const temporal = requireTemporal(settings);
+  const process = await composeProcess('worker', settings, log);
+  try {
+    const { pool, notifier, events } = process;
+    const serves = (queue: string): boolean => queues === undefined || queues.includes(queue);
+    const committed = (): void => {
+      notifier.notify('events');
+      notifier.notify('log');
+    };
+    const workers = [];
+    if (serves('beacon')) {
+      const key = await loadReceiptKey({
+        pem: settings.BEACON_RECEIPT_KEY_PEM ?? undefined,
+        file: keyFile(settings, 'receipt.pem'),
+      });
+      const { logId } = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
+      await registerReceiptKey(pool, logId, key);
+      notifier.notify('log');
+      workers.push({
+        name: 'beacon',
+        activities: createAttestActivities({
+          pool,
+          signer: createDocumentSigner(key),
+          logId,
+          software,
+          events,
+          committed,
+        }),
+      });
+    }
+    if (serves('backend-local')) {
+      const backends = new Map<string, Backend>([['local', await localBackend(settings, pool, log)]]);
+      workers.push({
+        name: 'backend-local',
+        activities: createExecuteActivities({ pool, backends, committed }),
+        parallel:
+          settings.LOCAL_CONCURRENCY === 0 ? Math.max(2, availableParallelism()) : settings.LOCAL_CONCURRENCY,
+      });
+    }
+    const running = process.use(await startTemporalWorkers(temporal, workers, log));
+    running.ended.catch(process.fail);
+    return process.role;
+  } catch (error) {
+    await process.role[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** In LOCAL_PROCESS_DIGESTS: the programs that come with Beacon. */
+const SHIPPED = 'shipped';
+
+async function localBackend(settings: Values, pool: Pool, log: Log): Promise<Backend> {
+  const listed = settings.LOCAL_PROCESS_DIGESTS;
+  if (listed.length > 0 && settings.ALLOW_OPEN_TRUST && !settings.TRUST_ENFORCE) {
+    throw new SettingsError(
+      'LOCAL_PROCESS_DIGESTS: bare processes are refused while ALLOW_OPEN_TRUST lets anybody submit',
+    );
+  }
+  const shipped = listed.includes(SHIPPED)
+    ? Object.values(await programDigests(shippedProgramsFolder()))
+    : [];
+  const backend = createLocalBackend(
+    localSettings({
+      stateFolder: settings.BEACON_REACHABLE ?? settings.BEACON_STATE ?? '.beacon',
+      isolation: settings.LOCAL_ISOLATION,
+      region: settings.LOCAL_REGION,
+      imageFolders: settings.LOCAL_IMAGE_FOLDERS,
+      processDigests: [...listed.filter((digest) => digest !== SHIPPED), ...shipped],
+      hostUserlandImages: settings.LOCAL_HOST_USERLAND,
+    }),
+    { log },
+  );
+  await backend.reap?.((name) => isAttemptLive(pool, name));
+  return backend;
+}
+
+/** `beacon relay`: outbox, log sequencer, feed positions, reconciler. Any number may run. */
+export async function startRelayRole(settings: Values, log: Log): Promise<Role> {
+  const temporalSettings = requireTemporal(settings);
+  const process = await composeProcess('relay', settings, log);
+  try {
+    const { pool, notifier, wakeups, events } = process;
+    const temporal = process.use(createWorkflowStarter(temporalSettings));
+    const signal = new AbortController().signal;
+    process.use(startFeedPositions({ pool, notifier, wakeups, log, signal }));
+    const logHead = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
+    const logKey = await loadLogKey(
+      { pem: settings.BEACON_LOG_KEY_PEM ?? undefined, file: keyFile(settings, 'log.pem') },
+      { logIsEmpty: logHead.size === 0 },
+    );
+    process.use(
+      startSequencer({
+        pool,
+        databaseUrl: requireDatabaseUrl(settings),
+        logId: logHead.logId,
+        logKey,
+        notifier,
+        wakeups,
+        guard: fileGuard(path.join(settings.BEACON_STATE ?? '.beacon', 'log-guard.json')),
+        events,
+        log,
+        signal,
+      }),
+    );
+    process.use(startRelay({ pool, wakeups, temporal, events, workflowWindow: settings.WORKFLOW_WINDOW }));
+    process.use(
+      startReconciler({
+        pool,
+        notifier,
+        temporal,
+        log,
+        everyMs: settings.RECONCILE_INTERVAL * 1_000,
+        absentForMs: settings.RECONCILE_ABSENCE * 1_000,
+      }),
+    );
+    return process.role;
+  } catch (error) {
+    await process.role[Symbol.asyncDispose]();
+    throw error;
+  }
+}
