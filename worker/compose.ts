@@ -22,6 +22,7 @@ import type { Values } from '../config/variables.ts';
 import { createBusinessEvents, type BusinessEvents } from '../observability/events.ts';
 import type { Log } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { createMetricsPage } from '../observability/page.ts';
 import { startSnapshots } from '../observability/snapshots.ts';
 import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../store/notify.ts';
 import { createPool, type Pool } from '../store/pool.ts';
@@ -94,13 +95,15 @@ export async function composeProcess(
   const notifier = use(createNotifier(pool));
   const wakeups = use(await createWakeups(databaseUrl));
   const metrics = createMetrics();
-  const snapshots = use(startSnapshots({ pool, metrics, role, log }));
+  const { signal } = new AbortController();
+  const snapshots = use(startSnapshots({ pool, metrics, role, log, signal }));
+  const page = createMetricsPage({ pool, metrics, snapshots, log });
   return {
     pool,
     notifier,
     wakeups,
     events: createBusinessEvents(log, metrics),
-    renderMetrics: () => snapshots.render(),
+    renderMetrics: async () => ({ contentType: page.contentType, body: await page.render() }),
     use,
     fail,
     role: {
