@@ -17,8 +17,12 @@ export interface NoteKey {
 
 export function noteKey(name: string, publicKey: Uint8Array, sha256: Sha256): NoteKey {
   if (!isKeyName(name)) throw new LogError('vkey_malformed', `${JSON.stringify(name)} is no key name`);
-  const id = sha256(concatBytes(utf8(name), Uint8Array.of(0x0a, ED25519), publicKey)).slice(0, KEY_ID_BYTES);
-  return { name, id, publicKey };
+  return { name, id: noteKeyHash(name, publicKey, sha256).slice(0, KEY_ID_BYTES), publicKey };
+}
+
+/** The hash whose first four bytes are the key id; Sigstore's tools know a log's key by all 32. */
+export function noteKeyHash(name: string, publicKey: Uint8Array, sha256: Sha256): Uint8Array {
+  return sha256(concatBytes(utf8(name), Uint8Array.of(0x0a, ED25519), publicKey));
 }
 
 /** The text form of a verifier key: name, id in hex, type and key in base64, joined by `+`. */
