@@ -66,7 +66,8 @@ function checkedCommand(command: string[]): string[] {
 }
 
 function checkedEnvironment(environment: Record<string, string>): Record<string, string> {
-  const checked: Record<string, string> = {};
+  // Without a prototype, so that `__proto__` is a name like any other.
+  const checked = Object.create(null) as Record<string, string>;
   let bytes = 0;
   for (const [name, value] of Object.entries(environment)) {
     if (!VARIABLE.test(name) || value.includes('\0'))

@@ -30,7 +30,7 @@ export interface Machine {
 
 export async function probeMachine(settings: LocalSettings): Promise<Machine> {
   const tools = { prlimit: findTool('prlimit'), setpriv: isRoot() ? findTool('setpriv') : null };
-  const groups = await probeControlGroups(`beacon-${stateId(settings)}`, AbortSignal.timeout(WAITS.probeMs));
+  const groups = await probeControlGroups(`beacon-${stateId(settings)}`);
   const utilLinux: Missing = { reason: 'setpriv is not installed', fix: 'install util-linux' };
   const processMissing = isRoot() && tools.setpriv === null ? utilLinux : null;
   return {

@@ -57,6 +57,10 @@ export async function removeGroups(folders: string[]): Promise<void> {
   }, WAITS.treeGoneMs);
 }
 
+export function removeIfEmpty(folders: string[]): void {
+  for (const folder of folders) removed(folder);
+}
+
 function removed(folder: string): boolean {
   try {
     rmdirSync(folder);

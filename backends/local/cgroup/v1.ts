@@ -1,6 +1,15 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { keyed, killAll, processesIn, readOr, removeGroups, subfolders, write } from './files.ts';
+import {
+  keyed,
+  killAll,
+  processesIn,
+  readOr,
+  removeGroups,
+  removeIfEmpty,
+  subfolders,
+  write,
+} from './files.ts';
 import {
   CPU_PERIOD_US,
   type ControlGroups,
@@ -46,7 +55,11 @@ export function controlGroupsV1(baseName: string): ControlGroups | null {
         cpu: count('cpu', 'cpu.stat', 'nr_throttled'),
       }),
       kill: () => killAll(folders),
-      remove: () => removeGroups(folders),
+      remove: async () => {
+        await removeGroups(folders);
+        // The last one takes the base along, so nothing of us stays on the machine.
+        removeIfEmpty([...bases.values()]);
+      },
     };
   };
 
