@@ -18,7 +18,6 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     notFrom('domain-imports-nothing-of-ours', '^domain/', `^(?!domain/)${ours}/`),
-    notFrom('domain-without-node', '^domain/', '', { dependencyTypes: ['core'] }),
     notFrom('workflows-import-domain', '^workflows/', `^(?!workflows|domain)${ours}/`, runtime),
     notFrom('backends-import-domain', '^backends/', `^(?!backends|domain)${ours}/`),
     notFrom(

@@ -22,6 +22,19 @@ const workflowWall = {
   },
 };
 
+/** The browser runs the same verifier: no Node built-ins, not even its globals. */
+const isomorphicDomain = {
+  files: ['domain/**/*.ts'],
+  ignores: ['**/*.test.ts'],
+  rules: {
+    '@typescript-eslint/no-restricted-imports': [
+      'error',
+      { patterns: [{ regex: '^(node:|[a-z_]+$)', message: 'domain runs in a browser: no Node built-ins.' }] },
+    ],
+    'no-restricted-globals': ['error', 'Buffer', 'process', 'require', '__dirname', 'setImmediate'],
+  },
+};
+
 export default tseslint.config(
   { ignores: ['dist', 'node_modules', 'coverage', '.beacon', 'portal'] },
   {
@@ -54,4 +67,5 @@ export default tseslint.config(
     },
   },
   workflowWall,
+  isomorphicDomain,
 );

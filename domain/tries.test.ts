@@ -22,7 +22,10 @@ const plan: Plan = {
 };
 
 /** Tries of `codes`, each where `nextPlace` sent it. */
-function play(codes: FailureCode[], settings: Plan = plan): { tries: Try[]; next: ReturnType<typeof nextPlace> } {
+function play(
+  codes: FailureCode[],
+  settings: Plan = plan,
+): { tries: Try[]; next: ReturnType<typeof nextPlace> } {
   const tries: Try[] = [];
   for (const code of codes) {
     const place = nextPlace(settings, 'US', tries);

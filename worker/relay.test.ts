@@ -76,7 +76,7 @@ const later = (seconds: number) =>
     `update outbox set next_at = next_at - $1 * interval '1 second', leased_until = leased_until - $1 * interval '1 second'`,
     [seconds],
   );
-const outbox = async (jobId: string) =>
+const outbox = async (jobId: string): Promise<unknown[]> =>
   (
     await db.pool.query(
       'select kind, sends, failures, quarantined_at is not null as quarantined from outbox where job_id = $1',

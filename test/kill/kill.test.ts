@@ -17,7 +17,7 @@ const key = clientKey();
 const WORKER_ENV = { LOCAL_CONCURRENCY: '8' };
 
 let folder: string;
-let processes: Processes;
+let processes: Processes | undefined;
 let postgres: EmbeddedPostgres;
 let temporal: EmbeddedTemporal;
 let api: RoleProcess;
@@ -25,22 +25,23 @@ let relay: RoleProcess;
 /** `execute` and `attest` in workers of their own, so that one can die without the other. */
 let executing: RoleProcess;
 let attesting: RoleProcess;
-let feed: FeedClient;
-let admin: pg.Pool;
+let feed: FeedClient | undefined;
+let admin: pg.Pool | undefined;
 
 const startApi = () =>
-  processes.role('api', ['serve'], { PORT_STRATEGY: 'ephemeral', FAILURES_PER_IP: '1000' });
+  processes!.role('api', ['serve'], { PORT_STRATEGY: 'ephemeral', FAILURES_PER_IP: '1000' });
 const startRelay = () =>
-  processes.role('relay', ['relay'], { RECONCILE_INTERVAL: '2', RECONCILE_ABSENCE: '2' });
-const startExecuting = () => processes.role('executing', ['worker', '--queues', 'backend-local'], WORKER_ENV);
-const startAttesting = () => processes.role('attesting', ['worker', '--queues', 'beacon']);
+  processes!.role('relay', ['relay'], { RECONCILE_INTERVAL: '2', RECONCILE_ABSENCE: '2' });
+const startExecuting = () =>
+  processes!.role('executing', ['worker', '--queues', 'backend-local'], WORKER_ENV);
+const startAttesting = () => processes!.role('attesting', ['worker', '--queues', 'beacon']);
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'beacon-kill-'));
   // PostgreSQL and the jobs run as users of their own, who must get through.
   await chmod(folder, 0o711);
   processes = await startProcesses(folder);
-  [postgres, temporal] = await Promise.all([processes.postgres(), processes.temporal()]);
+  [postgres, temporal] = await Promise.all([processes!.postgres(), processes!.temporal()]);
   admin = new pg.Pool({ connectionString: postgres.databaseUrl, max: 2, options: '-c search_path=beacon' });
   admin.on('error', () => undefined);
   [api, relay, executing, attesting] = await Promise.all([
@@ -79,7 +80,7 @@ const many = (count: number, options?: SpecOptions) =>
   Promise.all(Array.from({ length: count }, () => submit(options)));
 
 async function rows(sql: string, parameters: unknown[] = []): Promise<Record<string, unknown>[]> {
-  return (await admin.query(sql, parameters)).rows as Record<string, unknown>[];
+  return (await admin!.query(sql, parameters)).rows as Record<string, unknown>[];
 }
 
 /** Every job ended completed; every execution has exactly one receipt and one log entry; every summary is logged. */
@@ -127,12 +128,12 @@ async function expectFeedWhole(): Promise<void> {
       'select stream, seq::int as seq, position::int as position from events order by position',
     );
     if (all.some((event) => event.position === null)) throw new Error('events without a position');
-    if (feed.events.length < all.length) throw new Error(`${feed.events.length} of ${all.length} events`);
+    if (feed!.events.length < all.length) throw new Error(`${feed!.events.length} of ${all.length} events`);
     return all;
   }, 60_000);
-  expect(feed.events.map((event) => event.position)).toEqual(stored.map((event) => event.position));
+  expect(feed!.events.map((event) => event.position)).toEqual(stored.map((event) => event.position));
   const last = new Map<string, number>();
-  for (const event of feed.events) {
+  for (const event of feed!.events) {
     const stream = event.stream as string;
     expect(event.seq).toBe((last.get(stream) ?? 0) + 1);
     last.set(stream, event.seq as number);
@@ -197,7 +198,7 @@ describe('kill -9', () => {
     process.kill(temporal.identity.pid, 'SIGKILL');
     await Promise.all([postgres.ended, temporal.ended]);
     await pause(AWAY_MS, AbortSignal.timeout(2 * AWAY_MS));
-    [postgres, temporal] = await Promise.all([processes.postgres(), processes.temporal()]);
+    [postgres, temporal] = await Promise.all([processes!.postgres(), processes!.temporal()]);
     relay = await startRelay();
     await expectAllRight(jobs);
   }, 300_000);
@@ -207,8 +208,8 @@ describe('kill -9', () => {
     await untilRunning(jobs, 4);
     process.kill(temporal.identity.pid, 'SIGKILL');
     await temporal.ended;
-    await processes.forgetTemporal();
-    temporal = await processes.temporal();
+    await processes!.forgetTemporal();
+    temporal = await processes!.temporal();
     await expectAllRight(jobs);
   }, 300_000);
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requestCancel } from '../../store/cancel.ts';
+import { requestRepair } from '../../store/outbox.ts';
 import { relayOnce } from '../../worker/relay.ts';
 import { startCore, type Core } from '../support/core.ts';
 import { scriptedBackend, type Act, type ScriptedBackend } from '../support/scripted-backend.ts';
@@ -83,7 +84,7 @@ describe('a job', () => {
       `select payload from events where stream = $1 and type = 'execution.fallback'`,
       [`job:${job}`],
     );
-    expect(rows.map((row) => row.payload)).toMatchObject([{ from_region: 'US', to_region: 'EU' }]);
+    expect(rows).toMatchObject([{ payload: { from_region: 'US', to_region: 'EU' } }]);
     await core.history(`job-${job}`, 'job/fallback');
   });
 
@@ -163,7 +164,6 @@ describe('a job', () => {
     const job = await core.start({ image: 'builtin:orphan' });
     await backend.untilBegun(before + 1);
     await core.client.workflow.getHandle(`job-${job}`).terminate('test');
-    const { requestRepair } = await import('../../store/outbox.ts');
     await requestRepair(core.db.pool, job);
     await relayOnce(core.relay);
     expect(await core.ended(job)).toBe('failed');
