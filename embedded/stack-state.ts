@@ -1,14 +1,15 @@
-import { rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { EmbeddedError } from './failure.ts';
+import { EmbeddedError, systemCode } from './failure.ts';
 import { lockHolder, takeLock } from './folder-lock.ts';
 import { POSTGRES_STOP_MS, ROLE_STOP_MS, TEMPORAL_STOP_MS } from './limits.ts';
 import { endLeftovers } from './pid-file.ts';
 import { stopLeftoverPostgres } from './postgres/leftover.ts';
 import { readIfThere, writePrivate } from './private-file.ts';
 import { isAlive, processIdentity, sendSignal } from './process-identity.ts';
-import { fileNames } from './state-folder.ts';
+import { fileNames, foreignFolder } from './state-folder.ts';
 import { waitUntil } from './wait-until.ts';
 
 const part = z.object({
@@ -54,7 +55,10 @@ export interface KnownStack extends StackState {
 
 /** The stack of a state folder, or null when none runs and none was killed there. */
 export async function readStackState(folder: string): Promise<KnownStack | null> {
-  const text = await readIfThere(fileNames(path.resolve(folder)).stateFile);
+  const { stateFile } = fileNames(path.resolve(folder));
+  const text = await readIfThere(stateFile).catch((error: unknown) => {
+    throw foreignFolder(folder, error);
+  });
   if (text === null) return null;
   let state: StackState;
   try {
@@ -86,21 +90,29 @@ export async function stopStack(
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<StopResult> {
   const names = fileNames(path.resolve(folder));
-  const holder = await lockHolder(names.lockFile).catch(() => null);
+  const there = await access(names.path, constants.W_OK).then(
+    () => true,
+    (error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return false;
+      throw foreignFolder(names.path, error);
+    },
+  );
+  if (!there) return 'not_running';
+  const holder = await lockHolder(names.lockFile);
   if (holder !== null) {
     sendSignal(holder.pid, 'SIGTERM');
-    if (await waitUntil(() => !isAlive(holder), { timeoutMs: STACK_STOP_MS, signal })) return 'stopped';
-    throw new EmbeddedError(
-      'state_locked',
-      `process ${holder.pid} does not stop; look into ${names.logs}, or end it with "kill -9 ${holder.pid}" and run "beacon down" again`,
-    );
+    if (!(await waitUntil(() => !isAlive(holder), { timeoutMs: STACK_STOP_MS, signal })))
+      throw new EmbeddedError(
+        'state_locked',
+        `process ${holder.pid} does not stop; look into ${names.logs}, or end it with "kill -9 ${holder.pid}" and run "beacon down" again`,
+      );
   }
-  const location = (await readIfThere(path.join(names.path, 'location')))?.trim() ?? names.path;
-  const known = await readIfThere(names.stateFile);
-  if (known === null) return 'not_running';
+  // Also when it stopped: it may have been asked so early that it did not clean up.
   await using _lock = await takeLock(names.lockFile, 'beacon down');
+  const location = (await readIfThere(path.join(names.path, 'location')))?.trim() ?? names.path;
   const ended = await endLeftovers(names.run);
   const postgres = await stopLeftoverPostgres(path.join(location, 'postgres', 'data'));
   await rm(names.stateFile, { force: true });
+  if (holder !== null) return 'stopped';
   return ended.length > 0 || postgres === 'stopped' ? 'leftovers_ended' : 'not_running';
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, realpath, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Account, serverAccount } from './account.ts';
-import { EmbeddedError, systemCode } from './failure.ts';
+import { EmbeddedError, reasonOf, systemCode } from './failure.ts';
 import { stopLeftoverPostgres } from './postgres/leftover.ts';
 import { readIfThere, writePrivate } from './private-file.ts';
 
@@ -56,13 +56,16 @@ export async function makeStateFolder(folder: string): Promise<ReturnType<typeof
     return names;
   } catch (error) {
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'].includes(systemCode(error) ?? '')) throw error;
-    throw new EmbeddedError(
-      'state_foreign',
-      `${folder} cannot be used (${systemCode(error) ?? ''}); choose a folder of yours with BEACON_STATE`,
-      { cause: error },
-    );
+    throw foreignFolder(folder, error);
   }
 }
+
+export const foreignFolder = (folder: string, cause: unknown): EmbeddedError =>
+  new EmbeddedError(
+    'state_foreign',
+    `${folder} cannot be used (${systemCode(cause) ?? reasonOf(cause)}); is it another user's? Choose one of yours with BEACON_STATE`,
+    { cause },
+  );
 
 /** Finds or makes the part that other accounts reach. Call it under the lock of the folder. */
 export async function placeState(

@@ -74,9 +74,10 @@ async function copyPackage(from: string, to: string): Promise<void> {
       return found.isFile() || found.isDirectory();
     },
   });
-  await repairLinks(fresh);
+  // Also what came from folders that nobody may write.
   const { code, output } = await runCommand('chmod', ['-R', 'u+rwX,go+rX', fresh], { timeoutMs: 60_000 });
   if (code !== 0) throw new EmbeddedError('binaries_unusable', `cannot open ${fresh} to its user: ${output}`);
+  await repairLinks(fresh);
   await rename(fresh, to).catch(async (error: unknown) => {
     await rm(fresh, { recursive: true, force: true });
     if (!['EEXIST', 'ENOTEMPTY'].includes(systemCode(error) ?? '')) throw error;
