@@ -23,8 +23,11 @@ export async function readPending(
 ): Promise<PendingEntry[]> {
   const { rows } = await db.query<PendingEntry>(
     `select p.id, p.subject_kind as "subjectKind", p.subject_id as "subjectId", p.leaf, p.cid, p.job_id as "jobId",
-            p.execution_id as "executionId", p.owner, p.visibility, e.leaf = p.leaf as repeated
-     from log_pending p left join log_entries e using (log_id, subject_kind, subject_id, version)
+            p.execution_id as "executionId", p.owner, p.visibility,
+            (select e.leaf = p.leaf from log_entries e
+             where e.log_id = p.log_id and e.subject_kind = p.subject_kind and e.subject_id = p.subject_id
+               and e.version = p.version) as repeated
+     from log_pending p
      where p.log_id = $1 and p.refused is null and p.subject_kind <> 'key' and p.key_id = any($2)
      order by p.id limit $3`,
     [logId, startedKeys, limit],

@@ -78,7 +78,7 @@ export async function checkGuard(
   const refuse = (reason: string): never => {
     throw new LogServiceError(
       'rollback_detected',
-      `${reason}; this log must not be signed any more (docs/runbook.md)`,
+      `${reason}; this log must not be signed any more (docs/receipt.md)`,
     );
   };
   if (guarded.origin !== head.origin)
