@@ -3,8 +3,8 @@
  *   standby  - another process leads; waits for the lock. Left by getting it.
  *   leading  - the tree's right edge is in memory; every pending entry goes in with the next batch. Left when the leader's
  *              connection is lost or a batch fails: back to standby, and the edge is read from the tables again.
- *   refusing - the database contradicts what was signed before, or the key is not the log's: signs nothing any more and
- *              keeps the lock, so that nobody else on this database does. Only a restart leaves it.
+ *   refusing - the database contradicts what was signed before, or the key is not the log's: signs nothing and keeps the
+ *              lock, so that nobody else on this database does. Left when its connection is lost: all is checked again.
  * Durable is only what one transaction commits: entries, tiles, checkpoint, head, events.
  */
 import { setTimeout as delay } from 'node:timers/promises';

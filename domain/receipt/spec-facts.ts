@@ -24,6 +24,7 @@ export function specVerifier({
     return {
       form,
       publicKey,
+      ...(spec.id === undefined ? {} : { jobId: spec.id }),
       planned: plan.executions.length,
       rule: { min_regions: plan.min_regions, min_success_rate: plan.min_success_rate },
     };

@@ -38,6 +38,8 @@ export interface SpecFacts {
   form: string;
   /** As it stands in the spec. */
   publicKey: string;
+  /** The job's id, when the spec names one. */
+  jobId?: string;
   /** The success rule and number of executions that the spec asks for, compared with the summary when given. */
   rule?: { min_regions: number; min_success_rate: number };
   planned?: number;

@@ -371,6 +371,12 @@ describe('a job bundle that is signed and logged, but not true', () => {
     expect(verify(bundle)).toMatchObject({ ok: false, link: 'spec', where: 'summary' });
   });
 
+  it('is refused when the summary is of another job than its spec names', async () => {
+    const origin = { ...signed.summary.origin, id: 'job-2' };
+    const bundle = await signed.remade({ summary: { job_id: 'job-2', origin } });
+    expect(verify(bundle)).toMatchObject({ ok: false, link: 'spec', where: 'summary' });
+  });
+
   it('holds when a failed execution was followed by one that completed', async () => {
     const [first, ...rest] = signed.receipts;
     const retried = {

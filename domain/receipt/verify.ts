@@ -157,6 +157,8 @@ function checkSpec(base64: string, { verifiers, verifySpec }: VerifyTools): Chec
 
 function demandSpec(origin: Origin, { facts, sha256 }: CheckedSpec, where: string): void {
   demand(origin.spec_sha256 === sha256, 'spec', where, 'signed for another job spec');
+  const sameJob = facts.jobId === undefined || origin.id === facts.jobId;
+  demand(sameJob, 'spec', where, 'signed for another job than the one that the spec names');
   const sameKey = origin.public_key === undefined || origin.public_key === facts.publicKey;
   demand(sameKey, 'spec', where, 'states another public key than the job spec');
   demand(
