@@ -6,23 +6,21 @@ import { takeLock } from './folder-lock.ts';
 import { keepLogsSmall } from './log-file.ts';
 import { endLeftovers } from './pid-file.ts';
 import { secretIn } from './private-file.ts';
-import { identify, type ProcessIdentity } from './process-identity.ts';
+import { identify } from './process-identity.ts';
 import { type Progress, silentProgress } from './progress.ts';
-import type { RoleCommand, RunningRole } from './role.ts';
+import type { RoleCommand } from './role.ts';
 import {
   databasePart,
-  type DatabasePart,
   logOf,
   type PartContext,
   rolePart,
   type RoleName,
   ROLES,
   temporalPart,
-  type TemporalPart,
 } from './stack-parts.ts';
 import { type StackState, writeStackState } from './stack-state.ts';
 import { makeStateFolder, placeState, type StateFolder } from './state-folder.ts';
-import type { Running, Supervised } from './supervise.ts';
+import { describe, type Parts, stopParts } from './started-parts.ts';
 
 export { readStackState, stopStack } from './stack-state.ts';
 export type { KnownStack, StackState, StopResult } from './stack-state.ts';
@@ -60,13 +58,6 @@ export interface Stack extends AsyncDisposable {
   operatorToken: string;
   /** Drains and stops everything; what is still there when `force` aborts is killed. */
   stop(force?: AbortSignal): Promise<void>;
-}
-
-type Part = Supervised<Running>;
-interface Parts {
-  database?: DatabasePart;
-  temporal?: TemporalPart;
-  roles: Partial<Record<RoleName, Supervised<RunningRole>>>;
 }
 
 /** Starts everything and resolves when all of it is ready; the caller disposes it. */
@@ -202,60 +193,6 @@ async function migrated(url: string, external: boolean): Promise<void> {
     if (!external) throw cause;
     throw new EmbeddedError('postgres_not_ready', `DATABASE_URL: ${reasonOf(cause)}`, { cause });
   }
-}
-
-/** In the order of their draining: nobody's dependency goes before him. */
-const inOrder = ({ roles, temporal, database }: Parts): Part[] =>
-  [...ROLES.map((name) => roles[name]), temporal?.own?.part, database?.part].filter(
-    (part): part is NonNullable<typeof part> => part !== undefined && part !== null,
-  );
-
-async function stopParts(
-  parts: Parts,
-  { progress = silentProgress, force }: { progress?: Progress; force?: AbortSignal } = {},
-): Promise<void> {
-  for (const part of inOrder(parts)) {
-    progress.update(`Stopping ${part.name}`);
-    await part.stop(force);
-  }
-}
-
-function describe(
-  parts: Parts,
-  folder: StateFolder,
-  head: { phase: StackState['phase']; supervisor: ProcessIdentity; startedAt: string },
-): StackState {
-  const { database, temporal, roles } = parts;
-  const apiUrl = roles.api?.current()?.info.url;
-  return {
-    phase: head.phase,
-    supervisor: head.supervisor,
-    started_at: head.startedAt,
-    ...(apiUrl === undefined ? {} : { api: { url: apiUrl } }),
-    ...(database && {
-      postgres: database.part
-        ? {
-            embedded: true,
-            port: Number(new URL(database.url()).port),
-            data: path.join(folder.reachable, 'postgres'),
-          }
-        : { embedded: false },
-    }),
-    ...(temporal && {
-      temporal: {
-        embedded: temporal.own !== null,
-        address: temporal.address(),
-        ui_url: temporal.uiUrl(),
-        ...(temporal.own ? { binary: temporal.own.binary.path } : {}),
-      },
-    }),
-    parts: inOrder(parts).map((part) => ({
-      name: part.name,
-      process: part.current()?.identity ?? null,
-      restarts: part.restarts(),
-      log: logOf(folder, part.name),
-    })),
-  };
 }
 
 const packageRoot = path.dirname(import.meta.dirname.replace(/([\\/])dist([\\/]embedded)$/, '$2'));
