@@ -6,10 +6,10 @@ import type { Queryable, Transaction } from './pool.ts';
 export interface NewEvent {
   type: EventType;
   payload: EventPayload;
-  /** Filter columns. Of a job's own events the job is known. */
+  /** Filter columns of the feed. */
   jobId?: string | null;
   executionId?: string | null;
-  /** Whose it is and who sees it (spec: core §13). A job's own events take both from the job. */
+  /** Whose it is and who sees it (spec: core §13). */
   owner?: string | null;
   visibility?: 'public' | 'private';
   /** Unique in its stream: the same event appended twice is stored once. */
@@ -24,25 +24,12 @@ export interface AppendedEvent {
   repeated: boolean;
 }
 
-export interface StreamEvent {
-  stream: string;
-  seq: number;
-  type: string;
-  /** JSON exactly as it was written. */
-  payload: string;
-  jobId: string | null;
-  executionId: string | null;
-  actor: string | null;
-  correlationId: string | null;
-  recordedAt: Date;
-}
-
 export interface AppendOptions {
   /** Append only when this is the stream's last seq (0: the stream is empty). */
   expectedSeq?: number;
 }
 
-export type EventErrorCode = 'idempotency_conflict' | 'seq_conflict' | 'payload_too_large' | 'stream_unknown';
+export type EventErrorCode = 'idempotency_conflict' | 'seq_conflict' | 'payload_too_large';
 
 export class EventError extends Error {
   override readonly name = 'EventError';
@@ -67,12 +54,6 @@ function columns(events: readonly NewEvent[], texts: readonly string[]) {
     events.map((event) => event.visibility ?? 'public'),
   ];
 }
-const UNNEST = `unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::text[])
-  with ordinality as event
-    (type, payload, idempotency_key, job_id, execution_id, actor, correlation_id, owner, visibility, place)`;
-const COLUMNS =
-  'stream, seq, type, payload, idempotency_key, execution_id, actor, correlation_id, job_id, owner, visibility';
-
 function payloadText(event: NewEvent): string {
   const text = JSON.stringify(event.payload);
   const bytes = Buffer.byteLength(text);
@@ -80,32 +61,6 @@ function payloadText(event: NewEvent): string {
     throw new EventError('payload_too_large', `payload of ${event.type} has ${bytes} bytes`);
   }
   return text;
-}
-
-/**
- * Appends to the stream of a job, whose row the caller has locked or locks hereby, in one round trip: the row is the
- * stream's head. Owner and visibility are the job's. Returns the seq of the last event.
- */
-export async function appendJobEvents(
-  tx: Queryable,
-  jobId: string,
-  events: readonly NewEvent[],
-): Promise<number> {
-  const texts = events.map(payloadText);
-  const { rows } = await tx.query<{ seq: number }>(
-    `with head as (
-       update jobs set seq = seq + $3 where id = $1 returning seq, owner, visibility
-     ), appended as (
-       insert into events (${COLUMNS})
-       select $2, head.seq - $3 + event.place, event.type, event.payload::json, event.idempotency_key,
-         event.execution_id, event.actor, event.correlation_id, $1, head.owner, head.visibility
-       from head, ${UNNEST}
-     )
-     select seq from head`,
-    [jobId, `job:${jobId}`, events.length, ...columns(events, texts)],
-  );
-  if (rows[0] === undefined) throw new EventError('stream_unknown', `no job ${jobId}`);
-  return rows[0].seq;
 }
 
 /**
@@ -150,10 +105,13 @@ export async function appendToStream(
   }
   await tx.query(
     `with head as (update streams set seq = seq + $3 where stream = $1)
-     insert into events (${COLUMNS})
-     select $1, $2 + event.place, event.type, event.payload::json, event.idempotency_key, event.execution_id,
-       event.actor, event.correlation_id, event.job_id, event.owner, event.visibility
-     from ${UNNEST}`,
+     insert into events (stream, seq, type, payload, idempotency_key, execution_id, actor, correlation_id, job_id, owner,
+       visibility)
+     select $1, $2 + place, type, payload::json, idempotency_key, execution_id, actor, correlation_id, job_id, owner,
+       visibility
+     from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[],
+       $12::text[]) with ordinality as event (type, payload, idempotency_key, job_id, execution_id, actor,
+       correlation_id, owner, visibility, place)`,
     [stream, head, fresh.length, ...columns(fresh, freshTexts)],
   );
   return appended;
@@ -170,18 +128,4 @@ async function findByKeys(tx: Queryable, stream: string, events: readonly NewEve
   );
   for (const { key, ...event } of rows) known.set(key, event);
   return known;
-}
-
-/** One page of a stream in seq order, after `afterSeq`. */
-export async function readStream(
-  db: Queryable,
-  { stream, afterSeq = 0, limit = LIMITS.pageRows }: { stream: string; afterSeq?: number; limit?: number },
-): Promise<StreamEvent[]> {
-  const { rows } = await db.query<StreamEvent>(
-    `select stream, seq, type, payload::text as payload, job_id as "jobId", execution_id as "executionId", actor,
-       correlation_id as "correlationId", recorded_at as "recordedAt"
-     from events where stream = $1 and seq > $2 order by seq limit $3`,
-    [stream, afterSeq, limit],
-  );
-  return rows;
 }

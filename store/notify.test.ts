@@ -95,9 +95,10 @@ test('both ends survive that PostgreSQL ends their connections', async () => {
 
 test('without a server nobody is disturbed: notify returns, next ends by its poll', async () => {
   const unreachable = 'postgres://127.0.0.1:1/none';
-  const pool = { options: { connectionString: unreachable } } as typeof db.pool;
+  const pool = createPool({ databaseUrl: unreachable, name: 'test' });
   await using lonely = createNotifier(pool);
   await using deaf = await createWakeups(unreachable);
   lonely.notify('feed');
   expect(await endsWithin(2_000, deaf.next('feed', 10, new AbortController().signal))).toBe(true);
+  await pool.end();
 });

@@ -1,4 +1,4 @@
-/** Every way in which the server ends a feed connection; those above 4000 are ours (docs/api.md). */
+/** Every way in which the server ends a feed connection; those above 4000 are ours (docs/feed.md). */
 export const CLOSES = {
   going_away: [1001, 'the server shuts down; connect again with the cursor'],
   internal: [1011, 'the feed cannot be read now; connect again with the cursor'],

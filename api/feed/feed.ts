@@ -49,7 +49,7 @@ export interface Feed extends AsyncDisposable {
   readonly clients: number;
 }
 
-/** The WebSocket feed (docs/api.md). Disposing tells every client its cursor, closes with 1001 and stops reading. */
+/** The WebSocket feed (docs/feed.md). Disposing tells every client its cursor, closes with 1001 and stops reading. */
 export function createFeed(deps: FeedDeps): Feed {
   const { pool, wakeups, log, events, refusal } = deps;
   const addressOf = deps.addressOf ?? ((request) => request.socket.remoteAddress ?? '');

@@ -9,7 +9,7 @@ export interface Frame {
 
 /**
  * One object on one line that ends in a newline: clients split the stream at newlines and keep what follows the last.
- * They read the payload's fields at the top level, older ones under `data` (docs/api.md).
+ * They read the payload's fields at the top level, older ones under `data` (docs/feed.md).
  */
 export function frameOf(event: FeedEvent, epoch: string): Frame {
   const object = {
