@@ -3,10 +3,13 @@ import { createServer, type Server } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { ListenSettings } from './settings.ts';
 
+/** Disposing stops taking connections; those that are open are the app's to end. */
 export interface Listening extends AsyncDisposable {
   /** Base URL as a client on this machine uses it. */
   url: string;
   port: number;
+  /** Resolves when no connection is left on an address that the app does not listen on itself. */
+  left(): Promise<void>;
 }
 
 export class ListenError extends Error {
@@ -40,14 +43,20 @@ export async function listen(
       const second = both ? await bindSecond(app, port) : undefined;
       const bound = await bindFirst(app, both ? IPV4_LOOPBACK : host, second?.port ?? port).catch(
         async (error: unknown) => {
-          await second?.close();
+          second?.close();
+          await second?.left;
           throw error;
         },
       );
       const shown = host === null || both || LOOPBACK_HOST.test(host) ? IPV4_LOOPBACK : host;
       const url = `http://${shown.includes(':') ? `[${shown}]` : shown}:${bound}`;
       if (settings.addressFile !== null) await writeAddress(settings.addressFile, url);
-      return { url, port: bound, [Symbol.asyncDispose]: async () => second?.close() };
+      return {
+        url,
+        port: bound,
+        left: async () => second?.left,
+        [Symbol.asyncDispose]: async () => second?.close(),
+      };
     } catch (error) {
       if (codeOf(error) !== 'EADDRINUSE' && codeOf(error) !== 'EACCES') throw error;
       last = error;
@@ -85,7 +94,8 @@ async function bindFirst(app: FastifyInstance, host: string | null, port: number
 
 interface Second {
   port: number;
-  close(): Promise<void>;
+  close(): void;
+  left: Promise<void>;
 }
 
 /** The second loopback address: its connections go to the app's own server. Undefined without IPv6. */
@@ -103,10 +113,8 @@ async function bindSecond(app: FastifyInstance, port: number): Promise<Second | 
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-      }),
+    close: () => server.close(),
+    left: new Promise((resolve) => server.once('close', resolve)),
   };
 }
 

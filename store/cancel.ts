@@ -29,7 +29,10 @@ export async function requestCancel(pool: Pool, { jobId, actor, nonce }: CancelI
     if (job === undefined) return { kind: 'unknown' };
     if (isTerminal(job.state)) return { kind: 'ended', previous: job.state };
     await tx.query(
-      `insert into outbox (kind, job_id, owner) select 'cancel', id, owner from jobs where id = $1
+      `with urgent as (
+         update outbox set urgent = true where job_id = $1 and kind = 'start' and sent_at is null
+       )
+       insert into outbox (kind, job_id, owner) select 'cancel', id, owner from jobs where id = $1
        on conflict (job_id, kind) do nothing`,
       [jobId],
     );

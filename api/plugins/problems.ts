@@ -23,6 +23,8 @@ export function registerProblems(app: FastifyInstance): void {
 export function sendProblem(error: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error.status >= 500)
     request.log.error({ err: error.cause ?? error, code: error.code }, 'request failed');
+  // A URL that cannot be read comes here without having met a hook.
+  reply.header('x-request-id', request.id);
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS));
   if (error.status === 401) reply.header('www-authenticate', 'Bearer');
   reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-disposition');

@@ -34,6 +34,8 @@ export interface TestApi extends AsyncDisposable {
 export interface Answer {
   status: number;
   headers: Record<string, unknown>;
+  /** The parsed body where it is JSON. Tests look into it as they like. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   json: any;
   text: string;
   raw: Buffer;

@@ -13,7 +13,7 @@ afterAll(() => api[Symbol.asyncDispose]());
 const submit = async (over: Record<string, unknown> = {}): Promise<string> => {
   const answer = await api.post(signedJob(key, over));
   expect(answer.status).toBe(202);
-  return answer.json.id;
+  return answer.json.id as string;
 };
 
 describe('one job', () => {
@@ -55,7 +55,7 @@ describe('one job', () => {
       output: null,
     });
     const page = await api.get(`/api/v1/jobs/${id}?include=executions&exec_limit=2&exec_offset=3`);
-    expect(page.json.executions.map((item: { index: number }) => item.index)).toEqual([3, 4]);
+    expect(page.json.executions).toMatchObject([{ index: 3 }, { index: 4 }]);
     expect((await api.get(`/api/v1/jobs/${id}?include=latest`)).json.executions).toEqual([]);
     for (const path of ['executions', 'executions/all']) {
       expect((await api.get(`/api/v1/jobs/${id}/${path}`)).json).toMatchObject({

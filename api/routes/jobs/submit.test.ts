@@ -31,9 +31,9 @@ describe('a signed job', () => {
       seq: 1,
       form: 'V0',
     });
-    expect(jobs[0].raw.toString()).toBe(body);
+    expect(jobs[0].raw).toEqual(Buffer.from(body));
     expect(jobs[0].request_sha256).toEqual(createHash('sha256').update(body).digest());
-    const { rows: executions } = await api.db.pool.query(
+    const { rows: executions } = await api.db.pool.query<Record<string, unknown>>(
       'select idx, region, question, question_text, state from executions where job_id = $1 order by idx',
       [spec.id],
     );
@@ -346,7 +346,7 @@ describe('limits', () => {
     await using full = await testApi({ backlogLimit: 1 });
     expect((await full.post(signedJob(testKey()))).status).toBe(202);
     await expect
-      .poll(async () => (await full.post(signedJob(testKey()))).json.code, { timeout: 5_000 })
+      .poll(async () => (await full.post(signedJob(testKey()))).json.code as string, { timeout: 5_000 })
       .toBe('backlog_full');
     expect((await full.post(signedJob(testKey()))).headers['retry-after']).toBe('30');
   });
@@ -364,8 +364,8 @@ describe('limits', () => {
 });
 
 async function enqueued({ db }: TestApi): Promise<number> {
-  const { rows } = await db.pool.query(
+  const { rows } = await db.pool.query<{ n: number }>(
     `select sum(value)::int as n from counters where name = 'jobs_enqueued_total'`,
   );
-  return rows[0].n;
+  return rows[0]!.n;
 }

@@ -23,7 +23,7 @@ beforeAll(async () => {
   api = await testApi();
   log = await attestedLog(api.db);
   const submit = async (over: object): Promise<string> =>
-    (await api.post(signedJob(testKey(), { questions: [], ...over }))).json.id;
+    (await api.post(signedJob(testKey(), { questions: [], ...over }))).json.id as string;
   job = await submit({});
   hidden = await submit({ visibility: 'private' });
   await log.endJob(job);
@@ -73,7 +73,7 @@ describe('before anything is sequenced', () => {
 });
 
 describe('the log', () => {
-  let root: any;
+  let root: Record<'root' | 'merkle_root' | 'vkey' | 'updated_at', string>;
   beforeAll(async () => {
     log.startSequencing();
     // The key, and per job three receipts and a summary.
@@ -133,7 +133,7 @@ describe('the log', () => {
       index: proof.leaf_index,
       size: proof.tree_size,
       leafHash,
-      proof: proof.hashes.map(bytes),
+      proof: (proof.hashes as string[]).map(bytes),
     };
     expect(verifyInclusion(claim, bytes(proof.root), hash)).toBe(true);
     const folded = (proof.siblings as string[]).reduce(
@@ -203,7 +203,7 @@ describe('the log', () => {
   });
 
   test('gives bundles of an execution and of a job that hold offline', async () => {
-    const trust = { vkeys: [root.vkey as string] };
+    const trust = { vkeys: [root.vkey] };
     const tools = { verifiers: nodeVerifiers, verifySpec: specVerifier(nodeVerifiers) };
     const one = await api.get(`/api/v1/executions/${executions[1]!.id}/bundle`);
     expect(verifyBundle(JSON.parse(one.text), trust, tools)).toMatchObject({ ok: true, kind: 'execution' });
