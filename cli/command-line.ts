@@ -72,6 +72,8 @@ function fromElsewhere(thrown: unknown): CliError | undefined {
   if (thrown.name === 'EmbeddedError') {
     return new CliError(code === 'aborted' ? 'interrupted' : 'stack_failed', message, { cause: thrown });
   }
+  // Parts of ours name their faults by a word; what has none is a surprise.
+  if (/^[a-z]+(_[a-z]+)*$/.test(code)) return new CliError('failed', message, { cause: thrown });
   if (NOT_REACHED.has(code)) {
     const next = '`beacon config` shows the addresses in use';
     return new CliError('unreachable', reasonOf(thrown), { next, cause: thrown });

@@ -35,7 +35,9 @@ export function buildProgram(io: Io, done: (exitCode: number) => void): Command 
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .helpCommand('help [command]', 'help for a command')
+    .addHelpCommand(
+      new Command('help').argument('[command]').description('help for a command').helpGroup('This machine:'),
+    )
     .exitOverride();
   const run: Run = async (command, work) => done((await work(contextOf(io, command))) ?? 0);
 
@@ -58,7 +60,8 @@ Examples:
   beacon up                           a stack in the foreground; Ctrl-C stops it
   beacon keygen && beacon sign examples/three-regions.json job.json
   beacon submit job.json --watch
-  beacon verify job.json-bundle.json  checks a bundle with the network off
+  beacon job bundle job-001 b.json    everything that proves a job, in one file
+  beacon verify b.json                checks it with the network off
 
 Exit codes: 0 done · 1 it failed, or the verdict is negative · 2 wrong usage · 3 cannot reach the service
             4 the service refused · 5 the service failed · 130 interrupted   (docs/cli.md)`,

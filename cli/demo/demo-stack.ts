@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Progress } from '../../embedded/progress.ts';
 import { startStack } from '../../embedded/stack.ts';
 import { readStackState, stopStack } from '../../embedded/stack-state.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../failure.ts';
 import { packageRoot } from '../package-root.ts';
-import { stackProgress } from '../stack/progress.ts';
 
 /** A first start may build the Temporal server; embedded/limits.ts bounds that. */
 const POLL_MS = 200;
@@ -26,11 +26,11 @@ export interface DemoStack {
  * The stack of the state folder when it runs already; else one in `demo/` inside it, so that nobody's own log gets the
  * demo's jobs. With `keep` that one is a process of its own, which outlives the demo.
  */
-export async function demoStack(context: Context, keep: boolean): Promise<DemoStack> {
+export async function demoStack(context: Context, keep: boolean, progress: Progress): Promise<DemoStack> {
   const own = path.join(context.stateDir, 'demo');
   const running = (await runningStack(context.stateDir)) ?? (await runningStack(own));
   if (running !== undefined) return running;
-  return keep ? startDetached(context, own) : startInside(context, own);
+  return keep ? startDetached(context, own, progress) : startInside(context, own, progress);
 }
 
 async function runningStack(stateDir: string): Promise<DemoStack | undefined> {
@@ -46,27 +46,19 @@ async function runningStack(stateDir: string): Promise<DemoStack | undefined> {
   };
 }
 
-async function startInside(context: Context, stateDir: string): Promise<DemoStack> {
-  const { io } = context;
-  const progress = stackProgress(context);
-  const stack = await startStack({ stateFolder: stateDir, env: io.env, progress, signal: io.signal }).finally(
-    () => progress.end(),
-  );
+async function startInside({ io }: Context, stateDir: string, progress: Progress): Promise<DemoStack> {
+  const stack = await startStack({ stateFolder: stateDir, env: io.env, progress, signal: io.signal });
   return {
     apiUrl: stack.apiUrl(),
     temporalUi: stack.temporalUiUrl(),
     stateDir,
     logs: stack.folder.logs,
     found: false,
-    async stop() {
-      await stack.stop(io.force);
-      progress.end();
-    },
+    stop: () => stack.stop(io.force),
   };
 }
 
-async function startDetached(context: Context, stateDir: string): Promise<DemoStack> {
-  const { io } = context;
+async function startDetached({ io }: Context, stateDir: string, progress: Progress): Promise<DemoStack> {
   const logs = path.join(stateDir, 'logs');
   mkdirSync(logs, { recursive: true, mode: 0o700 });
   const output = openSync(path.join(logs, 'up.log'), 'a', 0o600);
@@ -78,7 +70,6 @@ async function startDetached(context: Context, stateDir: string): Promise<DemoSt
     stdio: ['ignore', output, 'pipe'],
   });
   closeSync(output);
-  const progress = stackProgress(context);
   let last = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     for (const line of text.split('\n').filter((line) => line !== '')) {

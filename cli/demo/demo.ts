@@ -1,10 +1,12 @@
+import path from 'node:path';
 import { EXIT, CliError, reasonOf } from '../failure.ts';
 import type { Context } from '../context.ts';
 import { feedUrl } from '../http/address.ts';
+import { printable } from '../text/printable.ts';
 import { demoStack, type DemoStack } from './demo-stack.ts';
-import { resultLines, cautions } from './result-lines.ts';
+import { answerLines, cautions, resultLines } from './result-lines.ts';
 import { runJob, type DemoRun } from './run-job.ts';
-import { createSteps } from './steps.ts';
+import { createSteps, type Steps } from './steps.ts';
 
 export interface DemoOptions {
   keep?: boolean;
@@ -18,34 +20,39 @@ export async function demo(context: Context, options: DemoOptions): Promise<numb
   const steps = createSteps(context);
   const stack = await steps.run(
     'the stack: PostgreSQL, Temporal, API, worker, relay',
-    () => demoStack(context, keep),
+    (progress) => demoStack(context, keep, progress),
     ({ apiUrl, found }) => (found ? `the stack that runs at ${apiUrl}` : `the stack is up at ${apiUrl}`),
   );
   let run: DemoRun;
   try {
     run = await runJob(context, steps, stack, options);
   } catch (thrown) {
-    await stack.stop();
+    await stop(steps, stack);
     throw withLogs(thrown, stack);
   }
   if (context.json) context.document(documentOf(stack, run));
   else for (const line of closingLines(context, stack, run)) context.line(line);
   if (stack.found || keep) {
-    const command = `beacon down --state ${stack.stateDir}`;
+    const command = `beacon down --state ${path.relative(context.io.cwd, stack.stateDir)}`;
     context.note(
       stack.found ? 'the stack ran before and is left as it was' : `the stack stays up; stop it: ${command}`,
     );
   } else {
-    await steps.run(
-      'stopping the stack',
-      () => stack.stop(),
-      () => 'stopped; nothing is left running',
-    );
+    await stop(steps, stack);
   }
   if (run.state === 'completed') return EXIT.ok;
   throw new CliError('failed', `the job ended ${run.state}; its receipts verify, and say why`, {
     next: `logs: ${stack.logs}`,
   });
+}
+
+async function stop(steps: Steps, stack: DemoStack): Promise<void> {
+  if (stack.found) return;
+  await steps.run(
+    'stopping the stack',
+    () => stack.stop(),
+    () => 'stopped; nothing is left running',
+  );
 }
 
 function documentOf(stack: DemoStack, run: DemoRun): object {
@@ -73,9 +80,13 @@ function closingLines(
     '',
     ...resultLines(results, context),
     '',
-    `${colours.green('VERIFIED OFFLINE')} from ${file}: job spec, ${results.length} receipts, job summary, and all of them in`,
-    `  the log ${verdict.origin} at size ${verdict.treeSize}, root ${verdict.root}`,
-    `  again, on any machine: beacon verify ${file} --trust ${trust}`,
+    ...answerLines(results, context),
+    '',
+    `${colours.green('VERIFIED OFFLINE')}: job spec, ${results.length} receipts, job summary, log proofs, checkpoint`,
+    `  log    ${printable(verdict.origin)}, ${verdict.treeSize} entries`,
+    `  root   ${verdict.root}`,
+    `  file   ${file}`,
+    `  again  beacon verify ${file} --trust ${trust}`,
     ...(warned.length === 0 ? [] : ['', ...warned]),
     '',
     `  API          ${stack.apiUrl}`,

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { duration } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
 import { renderTable, type Column } from '../text/table.ts';
+import { cut } from '../text/width.ts';
 
 /** What the demo tells of one execution: all of it from the receipt and the verdict, nothing from the API's word. */
 export interface ExecutionResult {
@@ -13,7 +14,9 @@ export interface ExecutionResult {
   region: string | null;
   region_verified: boolean;
   question: string | null;
+  question_index: number | null;
   answer: string | null;
+  failure: string | null;
   provider: string | null;
   isolation: string | null;
   image: string | null;
@@ -39,7 +42,9 @@ function resultOf(receipt: ExecutionReceipt, cid: string, logIndex: number): Exe
     region: receipt.region?.requested ?? null,
     region_verified: receipt.region?.verified ?? false,
     question: receipt.question?.text ?? null,
+    question_index: receipt.question?.index ?? null,
     answer: receipt.output?.inline ?? null,
+    failure: receipt.failure?.code ?? null,
     provider: receipt.provider,
     isolation: receipt.isolation,
     image: receipt.image_executed ?? receipt.image_requested,
@@ -53,13 +58,13 @@ function resultOf(receipt: ExecutionReceipt, cid: string, logIndex: number): Exe
 
 const COLUMNS: readonly Column[] = [
   { title: 'REGION' },
-  { title: 'QUESTION', shrinkTo: 8 },
-  { title: 'PROVIDER', shrinkTo: 6 },
+  { title: 'Q', align: 'right' },
+  { title: 'PROVIDER', shrinkTo: 8 },
   { title: 'ISOLATION' },
-  { title: 'IMAGE', shrinkTo: 13, ends: true },
+  { title: 'IMAGE', shrinkTo: 9, ends: true },
   { title: 'TIME', align: 'right' },
   { title: 'OUTCOME' },
-  { title: 'CID', shrinkTo: 13, ends: true },
+  { title: 'CID', shrinkTo: 9, ends: true },
   { title: 'LOG', align: 'right' },
   { title: 'VERDICT' },
 ];
@@ -67,18 +72,56 @@ const COLUMNS: readonly Column[] = [
 export function resultLines(results: readonly ExecutionResult[], { colours, io }: Context): string[] {
   const rows = results.map((result) => [
     printable(result.region ?? '-'),
-    printable(result.question ?? ''),
+    result.question_index === null ? '' : String(result.question_index + 1),
     printable(result.provider ?? '-'),
     printable(result.isolation ?? '-'),
     printable(result.image ?? '-'),
     result.duration_ms === null ? '-' : duration(result.duration_ms),
-    result.outcome,
+    result.outcome === 'completed' ? '' : result.outcome,
     result.cid,
     String(result.log_index),
     result.verdict,
   ]);
-  const [head = '', ...lines] = renderTable(COLUMNS, rows, io.stdout.isTty ? io.stdout.columns() : Infinity);
+  // A column that says nothing new is left out: questions when there are none, outcomes when all completed.
+  const used = COLUMNS.map((_, at) => rows.some((row) => row[at] !== ''));
+  const [head = '', ...lines] = renderTable(
+    COLUMNS.filter((_, at) => used[at]),
+    rows.map((row) => row.filter((_, at) => used[at])),
+    io.stdout.isTty ? io.stdout.columns() : Infinity,
+  );
   return [colours.dim(head), ...lines.map((line) => line.replace(/verified$/, colours.green('verified')))];
+}
+
+/** The answers side by side: regions that gave the same one stand together. */
+export function answerLines(results: readonly ExecutionResult[], { io }: Pick<Context, 'io'>): string[] {
+  const width = io.stdout.isTty ? io.stdout.columns() - 1 : Infinity;
+  const questions = [...new Set(results.map(({ question_index: index }) => index))];
+  return questions.flatMap((index) => {
+    const asked = results.filter(({ question_index: of }) => of === index);
+    const byAnswer = new Map<string, ExecutionResult[]>();
+    for (const result of asked) {
+      const given = result.answer === null ? (result.failure ?? 'none') : readable(result.answer);
+      byAnswer.set(given, [...(byAnswer.get(given) ?? []), result]);
+    }
+    const title = index === null ? 'Answers' : `Q${index + 1} ${printable(asked[0]?.question ?? '')}`;
+    return [
+      title,
+      ...[...byAnswer].map(([answer, by]) => {
+        const regions = by.map(({ region }) => printable(region ?? '-')).join(', ');
+        return `   ${regions}: ${printable(answer)}`;
+      }),
+    ].map((line) => cut(line, width));
+  });
+}
+
+/** The `answer` of an output that has one, else all of it. */
+function readable(output: string): string {
+  try {
+    const { answer } = JSON.parse(output) as { answer?: unknown };
+    return typeof answer === 'string' ? answer : output.trim();
+  } catch {
+    return output.trim();
+  }
 }
 
 /** What the receipts do not prove, said as plainly as what they do. */
@@ -89,20 +132,13 @@ export function cautions(
   const lines: string[] = [];
   if (results.some(({ isolation }) => isolation === 'process')) {
     lines.push(
-      colours.bold(
-        colours.yellow(
-          'NOT ISOLATED: these programs ran as bare processes of this machine (isolation: process).',
-        ),
-      ),
-      '  They are programs shipped with Beacon, allowed by their digest; nothing else runs this way.',
-      '  For a sandbox install bubblewrap, or Docker or Podman; `beacon doctor` says how.',
+      colours.bold(colours.yellow('NOT ISOLATED: these programs ran as bare processes of this machine.')),
+      '  They are shipped with Beacon and allowed by their digest; the receipts say "isolation: process".',
+      '  For a sandbox install bubblewrap, Docker or Podman; `beacon doctor` says how.',
     );
   }
   if (results.some(({ region, region_verified }) => region !== null && !region_verified)) {
-    lines.push(
-      'The regions above are those that the job asked for: one machine played all three, and the receipts say so',
-      '  (region.verified: false). Providers of a network prove where they are.',
-    );
+    lines.push('REGIONS AS ASKED FOR: one machine played them all; the receipts say so.');
   }
   return lines;
 }

@@ -57,26 +57,24 @@ export async function runJob(
   };
 
   const signed = await steps.run(
-    'making a key and signing the example',
+    'a key, and the example signed',
     () => signExample(context, options.spec, jobId, files),
-    () => `signed ${jobId} with a fresh key (${shown(files.job)})`,
+    () => `signed ${jobId} with a fresh key`,
   );
   await steps.run(
-    'submitting it over HTTP',
+    'submitted over HTTP',
     () => api.client.json('/api/v1/jobs', submitAnswer, { method: 'POST', body: Buffer.from(signed.text) }),
     ({ status = '' }) => `POST /api/v1/jobs: ${status}`,
   );
   const quiet = context.json;
   const { state } = await showProgress(context, api, jobId, { quiet });
-  await steps.run(
-    'fetching receipts, job summary and proofs',
-    async () => writeOutput(context, files.bundle, await fetchJobBundle(api.client, jobId)),
-    () => `receipts, job summary and proofs → ${shown(files.bundle)}`,
+  await steps.run('receipts, job summary and proofs fetched into one file', async () =>
+    writeOutput(context, files.bundle, await fetchJobBundle(api.client, jobId)),
   );
   // The stack is this machine's own: its key of today is what the offline check trusts.
   await trustForApi({ ...context, note: () => undefined }, api, { trust: files.trust });
   const { verdict, results } = await steps.run(
-    'verifying all of it from the file, offline',
+    'verified from the file, offline',
     () => verifyOffline(context, files),
     ({ results: { length } }) =>
       `verified offline: spec, ${length} receipts, summary, proofs, checkpoint, completeness`,

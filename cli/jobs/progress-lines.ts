@@ -92,7 +92,7 @@ export function eventLine(event: FeedEvent, progress: JobProgress): string | und
     case 'job.accepted':
       return `job ${of('job_id')} accepted, ${of('executions')} executions`;
     case 'execution.placed':
-      return `${name} placed on ${of('provider')}`;
+      return `${name} placed on ${of('provider') || of('backend')}`;
     case 'execution.started':
       return `${name} started`;
     case 'execution.attempt_failed':

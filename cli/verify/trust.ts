@@ -52,7 +52,8 @@ export async function trustForApi(context: Context, api: Api, options: VerifyOpt
   return withReceiptKey(context, options, vkeys);
 }
 
-function trustPath(context: Context, options: VerifyOptions): string {
+/** Where pinned keys are kept. */
+export function trustPath(context: Context, options: VerifyOptions): string {
   return options.trust === undefined
     ? path.join(context.stateDir, 'trust.json')
     : path.resolve(context.io.cwd, options.trust);

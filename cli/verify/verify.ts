@@ -8,7 +8,7 @@ import { CliError, EXIT } from '../failure.ts';
 import { connect } from '../http/api.ts';
 import { fetchBundle } from '../http/bundles.ts';
 import { readInput, writeOutput } from '../input.ts';
-import { trustForApi, trustForFile } from './trust.ts';
+import { trustForApi, trustForFile, trustPath } from './trust.ts';
 import { acceptedLines, rejectedLines } from './verdict-lines.ts';
 import { BUNDLE_BYTES, verifyBundleBytes } from './verify-file.ts';
 
@@ -55,6 +55,11 @@ async function verifyFetched(context: Context, name: string, options: VerifyOpti
   });
   if (options.save !== undefined) await writeOutput(context, options.save, bytes);
   const verdict = verifyBundleBytes(bytes, await trustForApi(context, api, options));
+  if (!verdict.ok && verdict.link === 'checkpoint' && options.vkey === undefined) {
+    context.note(
+      `another log than the one pinned for ${api.address.url}? The pin stands in ${trustPath(context, options)}`,
+    );
+  }
   return demandSubject(verdict, name);
 }
 
