@@ -1,5 +1,5 @@
 import type { Outcome, Step, Work } from '../backend.ts';
-import { failure, type Failure } from '../../domain/failure.ts';
+import { failure, type Failure, type FailureCode } from '../../domain/failure.ts';
 import { BOUNDS } from './bounds.ts';
 import type { Ended, EnforcedLimits, Isolation, Task } from './isolation.ts';
 import { createJobFolder, removeFolder } from './job-folder.ts';
@@ -20,16 +20,21 @@ export interface AttemptDeps {
 const FILE_SIZE_EXIT = 153;
 const CPU_TIME_EXIT = 152;
 
+const NOTHING_RAN = new Set<FailureCode>(['sandbox_unavailable', 'backend_unavailable']);
+
 /**
  * One attempt: terms checked → image prepared → folder made → program run → tree gone → outputs collected → folder
  * removed. Nothing of it outlives the call. The budget counts from the first line; `signal` rejects with its reason.
  */
 export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Promise<Outcome> {
   step.signal.throwIfAborted();
-  const stop = AbortSignal.any([step.signal, AbortSignal.timeout(Math.max(1, step.budgetMs))]);
   const name = checkedName(work.name);
   const streams = new ProgramStreams(step.log);
   const ground = await deps.ground();
+  // A timer of its own: AbortSignal.timeout may be collected as garbage while only AbortSignal.any knows it.
+  const budget = new AbortController();
+  const timer = setTimeout(() => budget.abort(new Error('the budget is used up')), step.budgetMs);
+  const stop = AbortSignal.any([step.signal, budget.signal]);
   const outcome = unplaced(work, ground);
   const user = isRoot() ? deps.users.take() : null;
   let folder: string | undefined;
@@ -37,7 +42,6 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
     const terms = jobTerms(work, ground.settings);
     step.heartbeat('preparing image');
     const prepared = await prepare(work.image, terms.command, ground, stop);
-    outcome.imageExecuted = prepared.imageExecuted;
     const isolation = deps.isolation(prepared.isolation, ground);
     const files = await createJobFolder(ground.settings.stateFolder, name, work.input, user);
     folder = files.path;
@@ -53,14 +57,14 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
       record: (ids) => step.record(ids),
     };
     step.heartbeat(`running (${isolation.kind})`);
+    const limits = isolation.limits(task);
+    Object.assign(outcome, { isolation: isolation.kind, imageExecuted: prepared.imageExecuted, limits });
     const ended = await isolation.run(task);
     step.signal.throwIfAborted();
-    outcome.isolation = isolation.kind;
-    outcome.limits = isolation.limits(task);
     outcome.startedAt = ended.startedAt;
     outcome.durationMs = ended.durationMs;
     outcome.exitCode = ended.exitCode;
-    const why = judge(ended, isolation.limits(task), step.budgetMs);
+    const why = judge(ended, limits, step.budgetMs);
     if (why !== null) outcome.failure = why;
     if (ended.stopped === null) {
       step.heartbeat('collecting outputs');
@@ -71,7 +75,11 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
     if (stop.aborted) outcome.failure = timedOut(step.budgetMs);
     else if (error instanceof Refusal) outcome.failure = error.failure;
     else throw error;
+    // A sandbox that never stood ran nothing.
+    if (NOTHING_RAN.has(outcome.failure.code))
+      Object.assign(outcome, { isolation: null, imageExecuted: null, limits: {} });
   } finally {
+    clearTimeout(timer);
     if (folder !== undefined) await removeFolder(folder);
     if (user !== null) deps.users.giveBack(user);
   }

@@ -171,7 +171,8 @@ export function conformance(shape: Shape, start: () => Promise<RunScript>): void
       budgetMs: 10_000,
     });
     expect(told.outcome.failure).toBeDefined();
-    expect(outputOf(told) ?? '').not.toContain('all');
+    // Where no limit is claimed none is owed; the tree ends all the same.
+    if (told.outcome.limits.pids !== null) expect(outputOf(told) ?? '').not.toContain('all');
     if (shape.tellsPids) expect(told.outcome.failure?.code).toBe('pids_limit');
     expect(running('64.25')).toEqual([]);
   });

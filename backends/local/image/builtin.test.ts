@@ -55,10 +55,13 @@ test('every shipped program is a POSIX shell script', async () => {
     expect((await readFile(join(shipped, name, 'run'), 'utf8')).split('\n', 1)[0]).toBe('#!/bin/sh');
 });
 
-const shells = ([['sh'], ['dash'], ['busybox', 'sh'], ['bash']] as const).filter(
-  ([tool]) => findTool(tool) !== null,
-);
-describe.each(shells)('under %s', (...shell) => {
+const shells: [tool: string, first: string[]][] = [
+  ['sh', []],
+  ['dash', []],
+  ['busybox', ['sh']],
+  ['bash', []],
+];
+describe.each(shells.filter(([tool]) => findTool(tool) !== null))('under %s', (tool, first) => {
   async function run(
     name: string,
     input: unknown,
@@ -67,8 +70,7 @@ describe.each(shells)('under %s', (...shell) => {
     const folder = await mkdtemp(join(tmpdir(), 'beacon-program-'));
     const file = join(folder, 'input.json');
     await writeFile(file, JSON.stringify(input));
-    const [tool, ...first] = shell;
-    const stdout = execFileSync(findTool(tool)!, [...first, join(shipped, name, 'run'), ...args], {
+    const stdout = execFileSync(tool, [...first, join(shipped, name, 'run'), ...args], {
       env: { PATH: '/usr/bin:/bin', BEACON_INPUT: file, BEACON_OUTPUT_DIR: folder },
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
