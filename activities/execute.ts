@@ -2,6 +2,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Backend, Outcome, Step } from '../backends/backend.ts';
 import { failure, type FailureCode } from '../domain/failure.ts';
 import type { Region } from '../domain/jobspec/region.ts';
+import type { BusinessEvents } from '../observability/events.ts';
 import type { Pool } from '../store/pool.ts';
 import { appendAttemptLogs, beginAttempt, recordExternalIds, type WorkRow } from '../store/work.ts';
 import { createAttemptLog } from './attempt-log.ts';
@@ -30,6 +31,7 @@ export type ExecuteResult =
 export interface ExecuteDeps {
   pool: Pool;
   backends: ReadonlyMap<string, Backend>;
+  events: BusinessEvents;
   /** Called after each commit that wrote events. */
   committed(): void;
 }
@@ -44,10 +46,11 @@ class FencedOff extends Error {
 
 export type ExecuteActivities = ReturnType<typeof createExecuteActivities>;
 
-export function createExecuteActivities({ pool, backends, committed }: ExecuteDeps) {
+export function createExecuteActivities(deps: ExecuteDeps) {
   return {
     /** One attempt at one place. Repeating a call never runs the work twice under one attempt number. */
     async execute(input: ExecuteInput): Promise<ExecuteResult> {
+      const { pool, backends, events, committed } = deps;
       const backend = backends.get(input.backend);
       if (backend === undefined)
         throw ApplicationFailure.create({ message: `no backend ${input.backend} in this worker` });
@@ -73,19 +76,28 @@ export function createExecuteActivities({ pool, backends, committed }: ExecuteDe
         case 'lost':
           await backend.release([begun.name]);
           return { kind: 'lost', next: begun.next };
-        case 'begun':
-          return runAttempt(pool, backend, input, begun.work, committed);
+        case 'begun': {
+          const { work, job } = begun;
+          if (job.startedNow)
+            events.jobStarted({ jobId: input.job, region: input.region, waitedMs: job.waitedMs });
+          events.executionStarted({
+            executionId: work.executionId,
+            jobId: input.job,
+            attempt: input.attempt,
+            region: input.region,
+          });
+          return runAttempt(deps, backend, input, work);
+        }
       }
     },
   };
 }
 
 async function runAttempt(
-  pool: Pool,
+  { pool, events, committed }: ExecuteDeps,
   backend: Backend,
   input: ExecuteInput,
   row: WorkRow,
-  committed: () => void,
 ): Promise<ExecuteResult> {
   const context = Context.current();
   let phase = 'starting';
@@ -144,6 +156,12 @@ async function runAttempt(
     committed();
     if (!kept) return { kind: 'lost', next: input.attempt + 1 };
     if (why === undefined) return { kind: 'staged', attempt: input.attempt };
+    events.attemptFailed({
+      executionId: row.executionId,
+      attempt: input.attempt,
+      code: why.code,
+      message: why.message,
+    });
     return { kind: 'failed', attempt: input.attempt, code: why.code, retryable: why.retryable };
   } finally {
     clearInterval(timer);

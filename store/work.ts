@@ -24,7 +24,7 @@ export interface StoredAttempt {
 }
 
 export type Begun =
-  | { kind: 'begun'; work: WorkRow }
+  | { kind: 'begun'; work: WorkRow; job: { startedNow: boolean; waitedMs: number } }
   /** Ended, or told to end: nothing may start. */
   | { kind: 'stopped'; reason: 'terminal' | 'cancelled' }
   /** This attempt already has its outcome. */
@@ -115,7 +115,7 @@ export async function beginAttempt(pool: Pool, input: BeginInput): Promise<Begun
       [row.id, input.attempt, input.backend, input.region, fence, budgetMs, input.jobId],
     );
     const about = { job_id: input.jobId, execution_id: row.id, index: input.index };
-    await appendToRunningJob(tx, input.jobId, [
+    const job = await appendToRunningJob(tx, input.jobId, [
       { type: 'job.started', payload: { job_id: input.jobId }, onStart: true },
       ...(input.region !== row.region && row.region !== null
         ? [
@@ -139,6 +139,7 @@ export async function beginAttempt(pool: Pool, input: BeginInput): Promise<Begun
     ]);
     return {
       kind: 'begun',
+      job,
       work: {
         executionId: row.id,
         index: input.index,

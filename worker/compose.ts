@@ -155,7 +155,7 @@ export async function startWorkerRole(settings: Values, log: Log, queues?: reado
       const backends = new Map<string, Backend>([['local', await localBackend(settings, pool, log)]]);
       workers.push({
         name: 'backend-local',
-        activities: createExecuteActivities({ pool, backends, committed }),
+        activities: createExecuteActivities({ pool, backends, events, committed }),
         parallel:
           settings.LOCAL_CONCURRENCY === 0 ? Math.max(2, availableParallelism()) : settings.LOCAL_CONCURRENCY,
       });

@@ -78,7 +78,7 @@ const later = (seconds: number) =>
   );
 const outbox = async (jobId: string): Promise<unknown[]> =>
   (
-    await db.pool.query(
+    await db.pool.query<Record<string, unknown>>(
       'select kind, sends, failures, quarantined_at is not null as quarantined from outbox where job_id = $1',
       [jobId],
     )

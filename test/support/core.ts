@@ -72,7 +72,12 @@ export async function startCore(backend: Backend): Promise<Core> {
         },
         {
           name: 'backend-local',
-          activities: createExecuteActivities({ pool, backends: new Map([['local', backend]]), committed }),
+          activities: createExecuteActivities({
+            pool,
+            backends: new Map([['local', backend]]),
+            events,
+            committed,
+          }),
         },
       ],
       log,

@@ -69,7 +69,7 @@ export function submitOf(raw: Uint8Array, plan: Partial<PlanSettings> = {}): Sub
     id: spec.id!,
     idGiven: true,
     owner,
-    form: 'P1',
+    form: 'V0',
     messageSha256: sha256,
     requestSha256: sha256,
     nonce: spec.nonce ?? null,
