@@ -2,7 +2,7 @@
  * Every way in which this API says no: code, status and the text that people read. One catalogue (spec: core §8); the
  * codes and texts that older clients know are kept (docs/api.md). `details` may say more, an inside message never does.
  */
-const CATALOGUE = {
+export const ERRORS = {
   // The request as such
   invalid_content_type: [400, 'the content type must be application/json'],
   invalid_body: [400, 'the request has no body'],
@@ -69,7 +69,7 @@ const CATALOGUE = {
   unavailable: [503, 'the service is not available'],
 } as const satisfies Record<string, readonly [number, string]>;
 
-export type ErrorCode = keyof typeof CATALOGUE;
+export type ErrorCode = keyof typeof ERRORS;
 
 export interface ErrorExtras {
   /** Replaces the catalogue's text where more can be said; never an inside message. */
@@ -88,10 +88,10 @@ export class ApiError extends Error {
   readonly retryAfterS: number | undefined;
 
   constructor(code: ErrorCode, { message, details, retryAfterS, cause }: ErrorExtras = {}) {
-    super(message ?? CATALOGUE[code][1], cause === undefined ? {} : { cause });
+    super(message ?? ERRORS[code][1], cause === undefined ? {} : { cause });
     this.name = 'ApiError';
     this.code = code;
-    this.status = CATALOGUE[code][0];
+    this.status = ERRORS[code][0];
     this.details = details;
     this.retryAfterS = retryAfterS;
   }
