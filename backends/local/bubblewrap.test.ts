@@ -237,6 +237,15 @@ describeNeeding('a job in bubblewrap that tries to get out', missing, () => {
     expect(machine.groups?.names() ?? []).not.toContain('gone-1');
   });
 
+  test('a private state folder stays private, and is said to be out of the jobs’ reach', async () => {
+    const folder = join(state.path, 'private');
+    await mkdir(folder, { mode: 0o700 });
+    const found = await probeMachine({ ...settings, stateFolder: folder });
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    if (isRoot()) expect(found.bubblewrap).toMatchObject({ fix: expect.stringContaining('state folder') });
+    else expect(isMissing(found.bubblewrap)).toBe(false);
+  });
+
   test('a command that does not exist ends with 127', async () => {
     const backend = createLocalBackend({ ...settings, engineSockets: [] }, { log: silent });
     const told = await runAttempt(backend, { image: 'debian', command: ['/no/such/program'] });

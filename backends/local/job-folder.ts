@@ -18,13 +18,16 @@ export interface JobFolder {
 /** Passable but not listable for the jobs' users; an ordinary user's jobs are that user. */
 const PASSABLE = isRoot() ? 0o711 : 0o700;
 
-/** A folder of the state folder (`jobs`, `programs`, `images`) that jobs may pass through. */
+/**
+ * A folder of the state folder (`jobs`, `programs`, `images`) that jobs may pass through. An existing state folder keeps
+ * its mode: it may be private on purpose, and then the probe says that jobs cannot reach it.
+ */
 export async function stateSubfolder(stateFolder: string, name: string): Promise<string> {
   const path = join(stateFolder, name);
-  await mkdir(path, { recursive: true, mode: PASSABLE });
-  if (isRoot()) {
-    await chmod(stateFolder, PASSABLE);
+  const firstMade = await mkdir(path, { recursive: true, mode: PASSABLE });
+  if (firstMade !== undefined && isRoot()) {
     await chmod(path, PASSABLE);
+    if (stateFolder.startsWith(firstMade)) await chmod(stateFolder, PASSABLE);
   }
   return path;
 }
