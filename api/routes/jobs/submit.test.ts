@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPool } from '../../../store/pool.ts';
+import { testDatabase } from '../../../test/support/postgres.ts';
 import { jobSpec, signedJob, testApi, testKey, type TestApi } from '../../../test/support/api.ts';
 
 const VECTORS = path.join(import.meta.dirname, '../../../test/vectors');
@@ -360,6 +361,29 @@ describe('limits', () => {
       json: { code: 'persistence_unavailable', error: 'persistence unavailable' },
     });
     expect(answer.text).not.toContain('127.0.0.1');
+  });
+
+  test('that cannot be told from a replay is 503 under its own code', async () => {
+    const other = await testDatabase();
+    const pool = new Proxy(other.pool, {
+      get: (target, name) =>
+        name === 'query'
+          ? (query: { name?: string }) =>
+              query.name === 'submit-clashes'
+                ? Promise.reject(Object.assign(new Error('cut'), { code: 'ECONNRESET' }))
+                : target.query(query as never)
+          : (Reflect.get(target, name) as unknown),
+    });
+    {
+      await using cut = await testApi({ pool });
+      const spec = signedJob(testKey());
+      expect((await cut.post(spec)).status).toBe(202);
+      expect(await cut.post(spec)).toMatchObject({
+        status: 503,
+        json: { code: 'protection_unavailable:replay' },
+      });
+    }
+    await other[Symbol.asyncDispose]();
   });
 });
 
