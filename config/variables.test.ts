@@ -1,0 +1,76 @@
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { describeSettings, readSettings, SettingsError } from './settings.ts';
+import { VARIABLES, type Variable } from './variables.ts';
+
+describe('settings', () => {
+  it('have the defaults that the contract states', () => {
+    expect(readSettings({})).toMatchObject({
+      HTTP_PORT: { host: null, port: 8090 },
+      PORT_STRATEGY: 'fallback',
+      PORT_RANGE: [8090, 8099],
+      TRUST_ENFORCE: false,
+      TIMESTAMP_MAX_SKEW_MINUTES: 5,
+      TIMESTAMP_MAX_AGE_MINUTES: 10,
+      BACKENDS: { '*': ['local'] },
+      JOB_DEADLINE: 86_400,
+    });
+  });
+
+  it.each([
+    [':9000', { host: null, port: 9000 }],
+    ['9000', { host: null, port: 9000 }],
+    ['0.0.0.0:9000', { host: '0.0.0.0', port: 9000 }],
+  ])('take HTTP_PORT %s', (text, parsed) => {
+    expect(readSettings({ HTTP_PORT: text }).HTTP_PORT).toEqual(parsed);
+  });
+
+  it('take an empty variable for an unset one', () => {
+    expect(readSettings({ HTTP_PORT: '', BACKENDS: '' })).toEqual(readSettings({}));
+  });
+
+  it('read ordered backends by region', () => {
+    expect(readSettings({ BACKENDS: 'US=local,golem; *=local' }).BACKENDS).toEqual({
+      US: ['local', 'golem'],
+      '*': ['local'],
+    });
+  });
+
+  it('name every variable that is wrong, and what it holds', () => {
+    const wrong = () => readSettings({ HTTP_PORT: 'http', MAX_PARALLEL: '0', BACKENDS: 'Mars=local' });
+    expect(wrong).toThrow(SettingsError);
+    expect(wrong).toThrow(/HTTP_PORT: "http"[\s\S]*BACKENDS: "Mars=local"[\s\S]*MAX_PARALLEL: "0"/);
+  });
+
+  it('never show a secret, right or wrong', () => {
+    const secret = 'postgres://beacon:hunter2@db/beacon';
+    const rows = describeSettings({ DATABASE_URL: secret });
+    expect(JSON.stringify(rows)).not.toContain('hunter2');
+    expect(rows.find((row) => row.name === 'DATABASE_URL')).toMatchObject({ source: 'environment' });
+  });
+
+  it('refuse to switch signatures off', () => {
+    expect(() => readSettings({ RUNNER_SIG_BYPASS: 'true' })).toThrow(/signatures cannot be switched off/);
+  });
+
+  it('stand in docs/configuration.md', async () => {
+    const rows = Object.entries<Variable<unknown>>(VARIABLES).map(
+      ([name, { doc, secret }]) =>
+        `| \`${name}\` | ${doc.replaceAll('|', '\\|')}${secret === true ? ' Secret.' : ''} |`,
+    );
+    const page = `# Configuration
+
+Everything is set by environment variables; an empty one counts as unset. \`beacon config\` shows the effective values,
+secrets masked. A wrong value stops the start and is named.
+
+<!-- prettier-ignore-start -->
+| variable | meaning |
+| --- | --- |
+${rows.join('\n')}
+<!-- prettier-ignore-end -->
+
+This page is written from \`config/variables.ts\` (\`npx vitest run config -u\`).
+`;
+    await expect(page).toMatchFileSnapshot(path.join(import.meta.dirname, '../docs/configuration.md'));
+  });
+});
