@@ -15,7 +15,7 @@ const NEXT: Record<string, string> = {
   signature_mismatch: 'was the file changed after signing? sign it again with `beacon sign`',
   'missing_field:signature': 'sign it first: `beacon sign FILE`',
   'missing_field:public_key': 'sign it first: `beacon sign FILE`',
-  replay_detected: 'this content was submitted before; sign it again for a fresh nonce',
+  replay_detected: 'to submit it once more, sign it with --fresh and another --id',
   'trust_violation:unknown': 'ask the operator to add the key to the trust list',
 };
 
