@@ -368,10 +368,10 @@ describe('limits', () => {
     const pool = new Proxy(other.pool, {
       get: (target, name) =>
         name === 'query'
-          ? (query: { name?: string }) =>
+          ? (query: { name?: string }, ...values: never[]) =>
               query.name === 'submit-clashes'
                 ? Promise.reject(Object.assign(new Error('cut'), { code: 'ECONNRESET' }))
-                : target.query(query as never)
+                : target.query(query as never, ...values)
           : (Reflect.get(target, name) as unknown),
     });
     {
