@@ -41,7 +41,7 @@ beforeAll(async () => {
   // PostgreSQL and the jobs run as users of their own, who must get through.
   await chmod(folder, 0o711);
   processes = await startProcesses(folder);
-  [postgres, temporal] = await Promise.all([processes!.postgres(), processes!.temporal()]);
+  [postgres, temporal] = await Promise.all([processes.postgres(), processes.temporal()]);
   admin = new pg.Pool({ connectionString: postgres.databaseUrl, max: 2, options: '-c search_path=beacon' });
   admin.on('error', () => undefined);
   [api, relay, executing, attesting] = await Promise.all([

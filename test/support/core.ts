@@ -44,7 +44,7 @@ export async function startCore(backend: Backend): Promise<Core> {
   const db = await testDatabase();
   const { address, namespace } = await testTemporal();
   const settings = { address, namespace, taskQueue: 'beacon' };
-  const log = createLogger('test', 'warn');
+  const log = createLogger('test', 'error');
   const events = createBusinessEvents(log, createMetrics());
   const key = generateReceiptKey();
   await db.pool.query('insert into receipt_keys (key_id, spki) values ($1, $2)', [key.id, key.spki]);
