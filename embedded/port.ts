@@ -19,11 +19,19 @@ async function bindOnce(port: number): Promise<number | null> {
 
 export const portIsFree = async (port: number): Promise<boolean> => (await bindOnce(port)) !== null;
 
-/** The wanted port when it is free, else one that the system names and that is not in `taken`. */
+/**
+ * Where ports are looked for: below what systems hand out to outgoing connections, so that a port that is remembered is
+ * still free after a restart.
+ */
+const FIRST = 20_000;
+const COUNT = 10_000;
+const TRIES = 100;
+
+/** The wanted port when it is free, else a free one that is not in `taken`. */
 export async function freePort(wanted: number | undefined, taken: readonly number[] = []): Promise<number> {
   if (wanted !== undefined && !taken.includes(wanted) && (await portIsFree(wanted))) return wanted;
-  for (;;) {
-    const port = await bindOnce(0);
+  for (let tries = 0; ; tries++) {
+    const port = await bindOnce(tries < TRIES ? FIRST + Math.floor(Math.random() * COUNT) : 0);
     if (port !== null && !taken.includes(port)) return port;
   }
 }

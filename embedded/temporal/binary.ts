@@ -1,4 +1,5 @@
-import { copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { runCommand } from '../command.ts';
@@ -181,10 +182,13 @@ async function obtain(file: string, options: FindBinaryOptions): Promise<'downlo
 
 async function writableFolder(wanted: string | null, otherwise: string): Promise<string> {
   if (wanted === null) return otherwise;
-  return mkdir(wanted, { recursive: true, mode: 0o700 }).then(
-    () => wanted,
-    () => otherwise,
-  );
+  try {
+    await mkdir(wanted, { recursive: true, mode: 0o700 });
+    await access(wanted, constants.W_OK | constants.X_OK);
+    return wanted;
+  } catch {
+    return otherwise;
+  }
 }
 
 async function lockWhenFree(

@@ -1,8 +1,8 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { EmbeddedPostgres } from '../../embedded/postgres/server.ts';
 import type { EmbeddedTemporal } from '../../embedded/temporal/server.ts';
 import { pause } from '../../worker/loop.ts';
@@ -59,6 +59,15 @@ afterAll(async () => {
   await processes?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
+
+/** What the parts said last, when a test failed: the folder goes with the run. */
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail' || processes === undefined) return;
+  for (const file of await readdir(processes.logs)) {
+    const lines = (await readFile(path.join(processes.logs, file), 'utf8')).trim().split('\n');
+    process.stderr.write(`\n== ${file}\n${lines.slice(-8).join('\n').slice(-4_000)}\n`);
+  }
+});
 
 async function submit(options: SpecOptions = {}): Promise<string> {
   const spec = jobSpec({ image: 'builtin:sleep', input: { seconds: 0 }, ...options });

@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { serverAccount } from '../../embedded/account.ts';
 import { startPostgres, type EmbeddedPostgres } from '../../embedded/postgres/server.ts';
 import { findTemporalBinary } from '../../embedded/temporal/binary.ts';
+import { freePort } from '../../embedded/port.ts';
 import { startTemporal, type EmbeddedTemporal } from '../../embedded/temporal/server.ts';
 import { streamProgress } from '../../embedded/progress.ts';
 import { migrate } from '../../store/migrate.ts';
@@ -35,6 +36,10 @@ export async function startProcesses(folder: string): Promise<Processes> {
   if (isStale()) await build();
   const logs = path.join(folder, 'logs');
   await mkdir(logs, { recursive: true });
+  // Not the usual port: another stack that starts while ours is away would take it.
+  const ports = { grpc: await freePort(undefined), http: 0, ui: 0, metrics: 0 };
+  await mkdir(path.join(folder, 'temporal'));
+  await writeFile(path.join(folder, 'temporal', 'ports.json'), JSON.stringify(ports));
   const account = await serverAccount();
   const progress = streamProgress(process.stderr);
   const running = new Set<AsyncDisposable>();
