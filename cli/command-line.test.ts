@@ -152,6 +152,16 @@ describe('keygen and sign', () => {
     expect(fresh.out).not.toContain('"mine"');
   });
 
+  test('Ctrl-C ends the waiting for a standard input that says nothing', async () => {
+    const io = recordedIo({ cwd: folder, env: {}, stdin: silent() });
+    async function* silent(): AsyncGenerator<Uint8Array> {
+      setImmediate(() => io.interrupt());
+      yield await new Promise<never>(() => undefined);
+    }
+    expect(await main(['sign', '-', '--throwaway'], io)).toBe(130);
+    expect(io.err()).toBe('');
+  });
+
   test('files that are no spec are refused by their reason', async () => {
     await writeFile(at('twice.json'), '{"a": 1, "a": 2}');
     const twice = await beacon(['sign', 'twice.json', '--throwaway']);

@@ -1,31 +1,35 @@
-import { open, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from './context.ts';
-import { CliError, codeOf, reasonOf } from './failure.ts';
+import { CliError, reasonOf } from './failure.ts';
+import { collect, readRegularFile } from './regular-file.ts';
 
 /** The bytes of `file`, or of standard input for `-`; refused above `maxBytes`. */
 export async function readInput(context: Context, file: string, maxBytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  const take = (part: Uint8Array): void => {
-    size += part.length;
-    if (size > maxBytes)
-      throw new CliError('input_invalid', `${nameOf(file)} is larger than ${maxBytes} bytes`);
-    parts.push(part);
-  };
-  if (file === '-') {
-    for await (const part of context.io.stdin) take(part);
-    return Buffer.concat(parts, size);
+  const { io } = context;
+  if (file === '-') return collect(untilAborted(io.stdin, io.signal), maxBytes, nameOf(file));
+  const read = await readRegularFile(path.resolve(io.cwd, file), maxBytes, file);
+  if (read !== undefined) return read.bytes;
+  throw new CliError('input_unreadable', `cannot read ${file}: no such file`);
+}
+
+/** A terminal may never say anything: Ctrl-C has to end the waiting. */
+async function* untilAborted(
+  parts: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const iterator = parts[Symbol.asyncIterator]();
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const abort = (): void => reject(new CliError('interrupted', 'interrupted', { cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  aborted.catch(() => undefined);
+  for (;;) {
+    const next = await Promise.race([iterator.next(), aborted]);
+    if (next.done === true) return;
+    yield next.value;
   }
-  try {
-    const handle = await open(path.resolve(context.io.cwd, file), 'r');
-    for await (const part of handle.createReadStream({ highWaterMark: 256 * 1024 })) take(part as Uint8Array);
-  } catch (cause) {
-    if (cause instanceof CliError) throw cause;
-    const why = codeOf(cause) === 'ENOENT' ? 'no such file' : reasonOf(cause);
-    throw new CliError('input_unreadable', `cannot read ${file}: ${why}`, { cause });
-  }
-  return Buffer.concat(parts, size);
 }
 
 /** Writes a result to a file, over what is there. */

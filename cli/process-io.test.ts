@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -8,7 +8,10 @@ import { temporaryFolder } from '../test/support/temporary-folder.ts';
 const MAIN = path.join(import.meta.dirname, 'main.ts');
 
 function start(argv: string[], cwd: string) {
-  const child = spawn(process.execPath, [...typescriptWords(MAIN), ...argv], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...typescriptWords(MAIN), ...argv], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const text = { out: '', err: '' };
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text.err += chunk));
   const ended = new Promise<number | string | null>((resolve) => {
@@ -19,7 +22,10 @@ function start(argv: string[], cwd: string) {
 
 async function withLogs(folder: string, lines: number): Promise<void> {
   await mkdir(path.join(folder, '.beacon', 'logs'), { recursive: true });
-  await writeFile(path.join(folder, '.beacon', 'logs', 'api.log'), `${'a line of the log '.repeat(100)}\n`.repeat(lines));
+  await writeFile(
+    path.join(folder, '.beacon', 'logs', 'api.log'),
+    `${'a line of the log '.repeat(100)}\n`.repeat(lines),
+  );
 }
 
 test('when the reader of its output goes away, a command that goes on for ever ends quietly', async () => {
@@ -51,4 +57,13 @@ test('Ctrl-C ends a waiting command with code 130', async () => {
   child.kill('SIGINT');
   expect(await ended).toBe(130);
   expect(text.err).toBe('');
+});
+
+test('a FIFO that nobody writes to is refused, not waited for', async () => {
+  await using folder = await temporaryFolder();
+  const fifo = path.join(folder.path, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const refused = start(['verify', './fifo'], folder.path);
+  expect(await refused.ended).toBe(2);
+  expect(refused.text.err).toMatch(/no regular file → /);
 });

@@ -31,7 +31,7 @@ async function fetchReady(client: ApiClient, path: string): Promise<Uint8Array> 
     try {
       return (await client.request(path, { maxBytes: BUNDLE_BYTES })).bytes;
     } catch (thrown) {
-      const waits = thrown instanceof CliError && thrown.serverCode === 'bundle_not_ready';
+      const waits = thrown instanceof CliError && thrown.serverCode === 'not_yet_logged';
       if (!waits || performance.now() > deadlineMs) throw thrown;
     }
     await delay(NOT_READY_POLL_MS);

@@ -9,6 +9,7 @@ import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { SpecSigner } from '../../domain/signing/sign.ts';
 import { CliError, codeOf, reasonOf } from '../failure.ts';
+import { readRegularFile } from '../regular-file.ts';
 
 const PRIVATE_FILE = 0o600;
 const PRIVATE_FOLDER = 0o700;
@@ -88,27 +89,17 @@ export async function readKeyFile(file: string): Promise<SigningKey> {
 }
 
 async function readPrivate(file: string): Promise<Buffer> {
-  let handle: FileHandle;
-  try {
-    handle = await open(file, 'r');
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') {
-      const next = 'make one with `beacon keygen`, or sign with --throwaway';
-      throw new CliError('key_missing', `there is no signing key at ${file}`, { next, cause });
-    }
-    throw new CliError('input_unreadable', `cannot read ${file}: ${reasonOf(cause)}`, { cause });
+  const read = await readRegularFile(file, KEY_FILE_BYTES);
+  if (read === undefined) {
+    const next = 'make one with `beacon keygen`, or sign with --throwaway';
+    throw new CliError('key_missing', `there is no signing key at ${file}`, { next });
   }
-  try {
-    const { mode, size } = await handle.stat();
-    if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
-      const shown = (mode & 0o777).toString(8).padStart(4, '0');
-      throw new CliError('key_unsafe', `${file} can be read by others (mode ${shown})`, {
-        next: `chmod 600 ${file}, and make a new key if somebody may have read it`,
-      });
-    }
-    if (size > KEY_FILE_BYTES) throw new CliError('key_invalid', `${file} is too large for a key`);
-    return await handle.readFile();
-  } finally {
-    await handle.close();
+  const { mode } = read.stats;
+  if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+    const shown = (mode & 0o777).toString(8).padStart(4, '0');
+    throw new CliError('key_unsafe', `${file} can be read by others (mode ${shown})`, {
+      next: `chmod 600 ${file}, and make a new key if somebody may have read it`,
+    });
   }
+  return read.bytes;
 }

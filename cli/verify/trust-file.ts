@@ -1,7 +1,11 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { CliError, codeOf, reasonOf } from '../failure.ts';
+import { CliError, reasonOf } from '../failure.ts';
+import { readRegularFile } from '../regular-file.ts';
+
+/** Thousands of logs. */
+const TRUST_FILE_BYTES = 1024 * 1024;
 
 /** One log that this machine has decided to trust. */
 const pinnedLog = z.object({
@@ -18,15 +22,10 @@ const trustFile = z.object({ version: z.literal(1), logs: z.array(pinnedLog) });
 
 /** The pinned logs of `file`; none when it does not exist. */
 export async function readTrustFile(file: string): Promise<PinnedLog[]> {
-  let text: string;
+  const read = await readRegularFile(file, TRUST_FILE_BYTES);
+  if (read === undefined) return [];
   try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOENT') return [];
-    throw new CliError('input_unreadable', `cannot read ${file}: ${reasonOf(cause)}`, { cause });
-  }
-  try {
-    return trustFile.parse(JSON.parse(text)).logs;
+    return trustFile.parse(JSON.parse(read.bytes.toString('utf8'))).logs;
   } catch (cause) {
     throw new CliError('input_invalid', `${file} is not a trust file`, {
       next: 'mend it, or move it away and pin again with `beacon verify JOB`',

@@ -41,13 +41,8 @@ async function verifyFile(context: Context, file: string, options: VerifyOptions
 async function verifyFetched(context: Context, name: string, options: VerifyOptions): Promise<Verdict> {
   const api = await connect(context);
   const bytes = await fetchBundle(api.client, name).catch((thrown: unknown) => {
-    if (
-      !(thrown instanceof CliError) ||
-      thrown.code !== 'not_found' ||
-      thrown.serverCode?.endsWith('_ready') === true
-    ) {
-      throw thrown;
-    }
+    // Known, but not in the log yet: the service's own words say it better.
+    if (!(thrown instanceof CliError) || !UNKNOWN.has(thrown.serverCode)) throw thrown;
     throw new CliError('not_found', `"${name}" is no file here, and ${api.client.base} knows no such thing`, {
       next: 'beacon job list shows its jobs',
       cause: thrown,
@@ -62,6 +57,13 @@ async function verifyFetched(context: Context, name: string, options: VerifyOpti
   }
   return demandSubject(verdict, name);
 }
+
+const UNKNOWN = new Set<string | undefined>([
+  'job_not_found',
+  'execution_not_found',
+  'bundle_not_found',
+  'proof_not_found',
+]);
 
 /** A service may not answer the question for one job with the good bundle of another. */
 function demandSubject(verdict: Verdict, name: string): Verdict {

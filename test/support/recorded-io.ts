@@ -10,7 +10,7 @@ export interface RecordedIo extends Io {
 export interface RecordedIoOptions {
   cwd?: string;
   env?: Record<string, string | undefined>;
-  stdin?: string | Uint8Array;
+  stdin?: string | Uint8Array | AsyncIterable<Uint8Array>;
   tty?: boolean;
   columns?: number;
 }
@@ -42,6 +42,10 @@ export function recordedIo(options: RecordedIoOptions = {}): RecordedIo {
   };
 }
 
-async function* bytesOf(content: string | Uint8Array): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(content);
+async function* bytesOf(
+  content: string | Uint8Array | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (typeof content === 'string') yield Buffer.from(content);
+  else if (content instanceof Uint8Array) yield content;
+  else yield* content;
 }
