@@ -69,7 +69,10 @@ const COLUMNS: readonly Column[] = [
   { title: 'VERDICT' },
 ];
 
-export function resultLines(results: readonly ExecutionResult[], { colours, io }: Context): string[] {
+export function resultLines(
+  results: readonly ExecutionResult[],
+  { colours, io }: Pick<Context, 'colours' | 'io'>,
+): string[] {
   const rows = results.map((result) => [
     printable(result.region ?? '-'),
     result.question_index === null ? '' : String(result.question_index + 1),
