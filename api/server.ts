@@ -1,4 +1,6 @@
 import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import proxyAddr from '@fastify/proxy-addr';
 import type { BusinessEvents } from '../observability/events.ts';
 import type { Log } from '../observability/log.ts';
 import type { Notifier, Wakeups } from '../store/notify.ts';
@@ -98,7 +100,15 @@ async function start(
   const bound: { listening?: Listening } = {};
   use({ [Symbol.asyncDispose]: () => drain(app, bound.listening) });
   const feed = use(
-    createFeed({ pool, wakeups: options.wakeups, log, events, refusal: gate, settings: options.feed ?? {} }),
+    createFeed({
+      pool,
+      wakeups: options.wakeups,
+      log,
+      events,
+      refusal: gate,
+      addressOf: clientAddress(settings.trustedProxies),
+      settings: options.feed ?? {},
+    }),
   );
   feed.attach(app.server);
 
@@ -115,6 +125,13 @@ async function start(
   }
   bound.listening = use(await listen(app, settings.listen, loopbackOnly));
   return bound.listening;
+}
+
+/** The address that an upgrade request came from, believing the same proxies as Fastify does for other requests. */
+function clientAddress(trustedProxies: readonly string[]): (request: IncomingMessage) => string {
+  if (trustedProxies.length === 0) return (request) => request.socket.remoteAddress ?? '';
+  const trusted = proxyAddr.compile([...trustedProxies]);
+  return (request) => proxyAddr(request, trusted);
 }
 
 /** Lets requests under way end, while connections that have nothing to do are closed; after a while all of them are. */
