@@ -23,7 +23,6 @@ export interface ExecutionProgress {
 export interface JobProgress {
   id: string;
   state: string;
-  total: number | undefined;
   executions: Map<string, ExecutionProgress>;
 }
 
@@ -32,7 +31,7 @@ const RANK: Record<string, number> = { pending: 0, placing: 1, parked: 2, runnin
 const rank = (state: string): number => RANK[state] ?? 3;
 
 export function newProgress(jobId: string): JobProgress {
-  return { id: jobId, state: 'accepted', total: undefined, executions: new Map() };
+  return { id: jobId, state: 'accepted', executions: new Map() };
 }
 
 export const jobEnded = (progress: JobProgress): boolean => isTerminal(progress.state);
@@ -51,7 +50,6 @@ export function applySnapshot(progress: JobProgress, answer: JobAnswer): void {
   moveJob(progress, answer.status);
   const executions = answer.executions ?? [];
   executions.forEach((answer, at) => applyExecution(progress, answer, at));
-  progress.total ??= executions.length;
 }
 
 function applyExecution(progress: JobProgress, answer: ExecutionAnswer, at: number): void {
@@ -75,7 +73,6 @@ export function applyEvent(progress: JobProgress, event: FeedEvent, nowMs: numbe
   if (noun === 'job') {
     if (verb === 'started') moveJob(progress, 'running');
     else moveJob(progress, verb);
-    progress.total = numberOf(event.executions) ?? numberOf(event.total) ?? progress.total;
     return;
   }
   const id = textOf(event.execution_id);

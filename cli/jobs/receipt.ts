@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts';
 import { connect } from '../http/api.ts';
 import { writeOutput } from '../input.ts';
+import { printable } from '../text/printable.ts';
 
 /** The service's own bound is 1 MiB. */
 const RECEIPT_BYTES = 2 * 1024 * 1024;
@@ -11,11 +12,9 @@ export async function getReceipt(context: Context, id: string, out: string | und
   const path = `/api/v1/executions/${encodeURIComponent(id)}/receipt`;
   const { bytes } = await client.request(path, { maxBytes: RECEIPT_BYTES });
   if (out === undefined) {
-    // Canonical JSON escapes no C1 or bidi characters; on a terminal they are shown, elsewhere nothing is touched.
     const text = new TextDecoder().decode(bytes);
-    context.io.stdout.write(
-      context.io.stdout.isTty ? `${(await import('../text/printable.ts')).printable(text)}\n` : text,
-    );
+    // On a terminal nothing may be obeyed; a pipe gets the bytes, whose SHA-256 is the CID.
+    context.io.stdout.write(context.io.stdout.isTty ? `${printable(text)}\n` : text);
     return;
   }
   await writeOutput(context, out, bytes);

@@ -7,8 +7,8 @@ import { followJob, type Update } from './follow-job.ts';
 import { eventLine, progressLines } from './progress-lines.ts';
 import { allLogged, newProgress, type JobProgress } from './progress.ts';
 
-/** How often running seconds are drawn anew. */
-const REDRAW_MS = 250;
+/** The table is drawn this often at most: a thousand executions say more in a second than a terminal can show. */
+const REDRAW_MS = 100;
 
 export interface ShowOptions {
   /** Shows nothing, just waits. */
@@ -96,14 +96,18 @@ function live(context: Context): Screen {
   const timer = setInterval(draw, REDRAW_MS);
   return {
     show(update) {
+      const first = progress === undefined;
       progress = update.progress;
       if (update.kind === 'connection') connection = update.state === 'live' ? '' : CONNECTION.polling;
-      draw();
+      if (first) draw();
     },
     end() {
       clearInterval(timer);
-      draw();
-      region.settle();
+      region.update([]);
+      if (progress === undefined) return;
+      // What stays is the whole table, however low the window is.
+      const lines = progressLines(progress, Date.now(), stdout.columns() - 1, colours);
+      for (const line of lines) context.line(line);
     },
   };
 }

@@ -6,12 +6,10 @@ const CLEAR_BELOW = '\u001b[J';
 const CLEAR_LINE = '\u001b[2K';
 
 export interface LiveRegion {
-  /** Draws `lines` over what was drawn before. */
+  /** Draws `lines` over what was drawn before; none clears it. */
   update(lines: readonly string[]): void;
   /** Puts a lasting line above the region. */
   above(line: string): void;
-  /** Leaves what stands there; nothing is drawn over it any more. */
-  settle(): void;
 }
 
 /**
@@ -44,8 +42,5 @@ export function liveRegion(output: Output): LiveRegion {
       draw(lines, []);
     },
     above: (line) => draw(drawn, [line]),
-    settle() {
-      drawn = [];
-    },
   };
 }
