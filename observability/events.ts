@@ -99,13 +99,6 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
         });
       }
     },
-    executionParked(event: { executionId: string; jobId: string | null; code: FailureCode }): void {
-      log.warn(
-        { execution_id: event.executionId, job_id: event.jobId, code: event.code },
-        'execution parked',
-      );
-      metrics.jobsDeadletter.inc();
-    },
 
     outboxStarted(): void {
       log.info('outbox publisher started');
@@ -120,10 +113,6 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
     outboxMarkError(event: { error: unknown }): void {
       log.error({ err: event.error }, 'outbox mark published error');
       metrics.outboxErrors.inc();
-    },
-
-    circuitBreaker(event: { name: string; from: string; to: string }): void {
-      log.warn(event, 'circuit breaker');
     },
 
     checkpointSigned(event: { logId: string; size: number; entries: number; durationMs: number }): void {

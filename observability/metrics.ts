@@ -45,7 +45,11 @@ export function createMetrics() {
     outboxPublished: counter('outbox_published_total', 'Outbox rows that Temporal took.'),
     outboxErrors: counter('outbox_publish_errors_total', 'Outbox rows that could not be sent or marked.'),
     jobsRetried: counter('jobs_retried_total', 'Attempts of executions after their first.'),
-    jobsDeadletter: counter('jobs_deadletter_total', 'Executions that were parked for an operator.'),
+    // Stays at zero: an execution that cannot go on fails; nothing is parked. Dashboards and alerts know the name.
+    jobsDeadletter: counter(
+      'jobs_deadletter_total',
+      'Executions that were parked for an operator; none ever is.',
+    ),
     websocketConnections: new Gauge({
       name: 'websocket_connections',
       help: 'Open feed connections.',
