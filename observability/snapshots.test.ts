@@ -25,9 +25,8 @@ afterEach(async () => {
 /** A process as it counts, publishes and shows; its first publish is done. */
 async function startProcess(role: string, pool = db.pool) {
   const metrics = createMetrics();
-  const { signal } = new AbortController();
   const timing = { publishEveryMs: NEVER_MS, silentMs: NEVER_MS };
-  const snapshots = startSnapshots({ pool, metrics, role, log, signal, ...timing });
+  const snapshots = startSnapshots({ pool, metrics, role, log, ...timing });
   processes.push(snapshots);
   const page = createMetricsPage({ pool, metrics, snapshots, log, cacheMs: 0 });
   await snapshots.publish();
@@ -39,9 +38,8 @@ async function foldAll(): Promise<void> {
   await db.pool.query(
     `update metric_snapshots set updated_at = now() - interval '1 hour' where role <> 'retired'`,
   );
-  const { signal } = new AbortController();
   const metrics = createMetrics();
-  const folder = startSnapshots({ pool: db.pool, metrics, role: 'relay', log, signal, silentMs: 60_000 });
+  const folder = startSnapshots({ pool: db.pool, metrics, role: 'relay', log, silentMs: 60_000 });
   await vi.waitFor(async () => {
     const { rowCount } = await db.pool.query(
       `select from metric_snapshots where role not in ('retired', 'folded') and updated_at < now() - interval '1 minute'`,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../domain/pause.ts';
 import { foldSilent, publishSnapshot, readBaseline, readSnapshots } from '../store/metrics.ts';
 import type { Pool } from '../store/pool.ts';
 import type { Log } from './log.ts';
@@ -16,7 +16,6 @@ export interface SnapshotsOptions {
   metrics: Pick<Metrics, 'shared'>;
   role: string;
   log: Log;
-  signal: AbortSignal;
   publishEveryMs?: number;
   silentMs?: number;
 }
@@ -38,12 +37,11 @@ export interface Snapshots extends AsyncDisposable {
   readonly generation: string;
 }
 
-/** Publishes every few seconds until aborted, and once more when disposed. */
+/** Publishes every few seconds, and once more when disposed. */
 export function startSnapshots(options: SnapshotsOptions): Snapshots {
-  const { pool, metrics, role, log, signal } = options;
+  const { pool, metrics, role, log } = options;
   const { publishEveryMs = PUBLISH_EVERY_MS, silentMs = SILENT_MS } = options;
   const stop = new AbortController();
-  const stopped = AbortSignal.any([signal, stop.signal]);
   let name = randomUUID();
   let baseline: MetricJson[] = [];
 
@@ -75,7 +73,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
   }
 
   async function run(): Promise<void> {
-    while (!stopped.aborted) {
+    while (!stop.signal.aborted) {
       try {
         await publish();
         const folded = await foldSilent(pool, silentMs, (snapshots) =>
@@ -85,7 +83,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
       } catch (error) {
         log.warn({ err: error }, 'metrics could not be published');
       }
-      await delay(publishEveryMs, undefined, { signal: stopped }).catch(() => undefined);
+      await pause(publishEveryMs, stop.signal);
     }
   }
 

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { pause } from '../domain/pause.ts';
 
 /** How often a standby asks whether the lock is free. */
 const TRY_EVERY_MS = 500;
@@ -40,9 +40,7 @@ export async function leadLog(
         [`beacon log ${logId}`],
       );
       if (rows[0]?.leads === true) return { lost: lost.signal, [Symbol.asyncDispose]: close };
-      await delay(TRY_EVERY_MS, undefined, { signal: AbortSignal.any([signal, lost.signal]) }).catch(
-        () => undefined,
-      );
+      await pause(TRY_EVERY_MS, AbortSignal.any([signal, lost.signal]));
     }
   } catch (error) {
     await close();

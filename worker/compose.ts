@@ -95,8 +95,7 @@ export async function composeProcess(
   const notifier = use(createNotifier(pool));
   const wakeups = use(await createWakeups(databaseUrl));
   const metrics = createMetrics();
-  const { signal } = new AbortController();
-  const snapshots = use(startSnapshots({ pool, metrics, role, log, signal }));
+  const snapshots = use(startSnapshots({ pool, metrics, role, log }));
   const page = createMetricsPage({ pool, metrics, snapshots, log });
   return {
     pool,
@@ -204,8 +203,7 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
   try {
     const { pool, notifier, wakeups, events } = process;
     const temporal = process.use(createWorkflowStarter(temporalSettings));
-    const signal = new AbortController().signal;
-    process.use(startFeedPositions({ pool, notifier, wakeups, log, signal }));
+    process.use(startFeedPositions({ pool, notifier, wakeups, log }));
     const logHead = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
     const logKey = await loadLogKey(
       { pem: settings.BEACON_LOG_KEY_PEM ?? undefined, file: keyFile(settings, 'log.pem') },
@@ -222,7 +220,6 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
         guard: fileGuard(path.join(settings.BEACON_STATE ?? '.beacon', 'log-guard.json')),
         events,
         log,
-        signal,
       }),
     );
     process.use(startRelay({ pool, wakeups, temporal, events, workflowWindow: settings.WORKFLOW_WINDOW }));

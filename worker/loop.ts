@@ -1,3 +1,5 @@
+import { pause } from '../domain/pause.ts';
+
 export interface LoopOptions {
   name: string;
   /** Waits for something to do; resolves at once when `signal` is aborted. */
@@ -38,18 +40,4 @@ export function runLoop({ wait, step, failed }: LoopOptions): Loop {
       await running;
     },
   };
-}
-
-/** Resolves after `ms` or on abort, never rejects. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

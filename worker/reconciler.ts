@@ -5,12 +5,13 @@
  *   closed   without having ended the job: a repair ends it
  * Unreachable is not unknown: the pass stops and comes again. It holds no key and ends nothing itself.
  */
+import { pause } from '../domain/pause.ts';
 import type { Log } from '../observability/log.ts';
 import type { Notifier } from '../store/notify.ts';
 import { requestRepair } from '../store/outbox.ts';
 import type { Pool } from '../store/pool.ts';
 import { forgetAbsence, noteAbsence, runningJobs } from '../store/reconcile.ts';
-import { pause, runLoop, type Loop } from './loop.ts';
+import { runLoop, type Loop } from './loop.ts';
 import type { WorkflowStarter } from './temporal.ts';
 
 const PAGE = 200;

@@ -81,9 +81,8 @@ test('whatever commits late and whoever is cut off, every client sees every even
   // Two replicas give positions.
   await using notifier = createNotifier(stand.db.pool);
   await using wakeups = await createWakeups(stand.db.url);
-  const { signal } = new AbortController();
   const log = createLogger('test', 'silent');
-  await using _second = startFeedPositions({ pool: stand.db.pool, notifier, wakeups, log, signal });
+  await using _second = startFeedPositions({ pool: stand.db.pool, notifier, wakeups, log });
 
   let before = 0;
   const cuts = fc.array(fc.integer({ min: 1, max: 20 }), { maxLength: 5 });

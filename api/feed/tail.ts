@@ -1,5 +1,6 @@
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatCursor } from '../../domain/events/cursor.ts';
+import { pause } from '../../domain/pause.ts';
 import type { Log } from '../../observability/log.ts';
 import { readHead, readTail } from '../../store/feed.ts';
 import type { Wakeups } from '../../store/notify.ts';
@@ -113,7 +114,7 @@ export function createTail({ pool, wakeups, log, onDelivered }: TailOptions): Ta
         retryMs = RETRY_MIN_MS;
       } catch (error) {
         if (retryMs === RETRY_MIN_MS) log.warn({ err: error }, 'feed cannot be read, trying again');
-        await delay(retryMs, undefined, { signal }).catch(() => undefined);
+        await pause(retryMs, signal);
         retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
       }
     }

@@ -58,7 +58,6 @@ function start(overrides: { logKey?: LogKey; guarded?: boolean } = {}): Sequence
     wakeups,
     guard: overrides.guarded === false ? undefined : fileGuard(guardFile),
     log: createLogger('test', 'silent'),
-    signal: new AbortController().signal,
   });
   started.push(sequencer);
   return sequencer;

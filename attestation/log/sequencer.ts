@@ -7,8 +7,8 @@
  *              lock, so that nobody else on this database does. Left when its connection is lost: all is checked again.
  * Durable is only what one transaction commits: entries, tiles, checkpoint, head, events.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { formatVkey } from '../../domain/log/vkey.ts';
+import { pause } from '../../domain/pause.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
 import type { Log } from '../../observability/log.ts';
 import { countWaitingForKey } from '../../store/log-keys.ts';
@@ -42,7 +42,6 @@ export interface SequencerOptions {
   guard?: Guard | undefined;
   events?: Pick<BusinessEvents, 'checkpointSigned'> | undefined;
   log: Log;
-  signal: AbortSignal;
 }
 
 export interface SequencerStatus {
@@ -61,7 +60,7 @@ export interface Sequencer extends AsyncDisposable {
 export function startSequencer(options: SequencerOptions): Sequencer {
   const { databaseUrl, logId, log, guard } = options;
   const stop = new AbortController();
-  const stopped = AbortSignal.any([options.signal, stop.signal]);
+  const stopped = stop.signal;
   const isStopped = () => stopped.aborted;
   const status: SequencerStatus = {
     state: 'standby',
@@ -170,10 +169,6 @@ function isFinal(error: unknown): error is Error {
     return error.code === 'rollback_detected' || error.code === 'log_inconsistent';
   }
   return error instanceof LogStoreError && (error.code === 'fsync_off' || error.code === 'vkey_differs');
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

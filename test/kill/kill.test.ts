@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { EmbeddedPostgres } from '../../embedded/postgres/server.ts';
 import type { EmbeddedTemporal } from '../../embedded/temporal/server.ts';
-import { pause } from '../../worker/loop.ts';
+import { pause } from '../../domain/pause.ts';
 import { eventually } from '../support/eventually.ts';
 import { followFeed, type FeedClient } from '../support/feed-client.ts';
 import { clientKey, jobSpec, signedSpec, type SpecOptions } from '../support/jobs.ts';

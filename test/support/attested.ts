@@ -72,7 +72,7 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
       { seq: 2, timeUs: Date.now() * 1_000, source: 'stderr', line: 'done' },
     ]);
     await stageAttempt(
-      { pool: db.pool, jobId, row: begun.work, heartbeat: () => undefined },
+      { pool: db.pool, jobId, row: begun.work },
       {
         placement: {
           backend: 'local',
@@ -115,7 +115,6 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
         notifier,
         wakeups,
         log,
-        signal: new AbortController().signal,
       });
       sequencers.push(sequencer);
       return sequencer;

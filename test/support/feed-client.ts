@@ -1,5 +1,5 @@
 import WebSocket from 'ws';
-import { pause } from '../../worker/loop.ts';
+import { pause } from '../../domain/pause.ts';
 
 export interface FeedEvent {
   type: string;

@@ -25,8 +25,7 @@ export async function feedStand(overrides: Partial<FeedDeps> = {}) {
   const metrics = createMetrics();
   const notifier = createNotifier(db.pool);
   const wakeups = await createWakeups(db.url);
-  const { signal } = new AbortController();
-  const positions = startFeedPositions({ pool: db.pool, notifier, wakeups, log, signal });
+  const positions = startFeedPositions({ pool: db.pool, notifier, wakeups, log });
   const events = createBusinessEvents(log, metrics);
   const feed = createFeed({ pool: db.pool, wakeups, log, events, refusal: () => undefined, ...overrides });
   const server = createServer();
