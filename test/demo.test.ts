@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from './support/temporary-folder.ts';
@@ -36,6 +36,19 @@ function processesOf(folder: string): Promise<string> {
   });
 }
 
+/** A state folder; as root its database lies elsewhere (`location`) and goes with it. */
+async function stateFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const folder = await temporaryFolder();
+  return {
+    path: folder.path,
+    async [Symbol.asyncDispose]() {
+      const location = await readFile(path.join(folder.path, 'demo', 'location'), 'utf8').catch(() => '');
+      if (location.trim() !== '') await rm(location.trim(), { recursive: true, force: true });
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
 interface DemoDocument {
   job_id: string;
   status: string;
@@ -49,7 +62,7 @@ interface DemoDocument {
 
 describe('the demo', { timeout: TIMEOUT_MS }, () => {
   test('runs a job for three regions, verifies it offline, says so, and leaves nothing running', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await stateFolder();
     const { code, out, err } = await beacon('demo', '--state', folder.path);
     expect([code, err, out]).toEqual([0, expect.anything(), expect.stringContaining('VERIFIED OFFLINE')]);
     const rows = out.split('\n').filter((line) => line.endsWith(' verified'));
@@ -65,7 +78,7 @@ describe('the demo', { timeout: TIMEOUT_MS }, () => {
   });
 
   test('--keep leaves the stack up for the other commands; its file fails when a byte changes', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await stateFolder();
     const state = ['--state', folder.path];
     const kept = await beacon('demo', '--keep', '--json', ...state);
     try {
@@ -91,7 +104,7 @@ describe('the demo', { timeout: TIMEOUT_MS }, () => {
   });
 
   test('a job that is refused ends it with the reason, where the logs are, and no stack', async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await stateFolder();
     const { code, err } = await beacon('demo', '--state', folder.path, '--spec', 'package.json');
     expect(code).toBe(4);
     expect(err).toMatch(
