@@ -1,3 +1,4 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { testDatabase } from '../test/support/postgres.ts';
@@ -91,6 +92,66 @@ test('both ends survive that PostgreSQL ends their connections', async () => {
     },
     { timeout: 10_000, interval: 20 },
   );
+});
+
+/** A way to PostgreSQL that can fall silent: its connections stay open, and nothing goes through them any more. */
+async function silenceableWay(databaseUrl: string) {
+  const { hostname, port } = new URL(databaseUrl);
+  const ways: Socket[] = [];
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.pipe(far);
+    far.pipe(near);
+    ways.push(near, far);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(databaseUrl);
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url: url.href,
+    /** Connections made so far. */
+    count: () => ways.length / 2,
+    /** Cuts the connections of now without a word to either end. */
+    silence() {
+      for (const socket of ways) socket.unpipe().pause();
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of ways) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+test('a listener whose connection fell silent without a word listens again', async () => {
+  await using way = await silenceableWay(db.url);
+  await using far = await createWakeups(way.url, { pingMs: 50, answerTimeoutMs: 500 });
+  const { signal } = new AbortController();
+  await far.next('feed', 1, signal);
+  way.silence();
+  // Only a new connection wakes: nobody notifies.
+  await far.next('feed', NEVER_MS, signal);
+  expect(way.count()).toBe(2);
+  notifier.notify('feed');
+  await far.next('feed', NEVER_MS, signal);
+});
+
+test('a listener that is answered keeps its connection', async () => {
+  await using way = await silenceableWay(db.url);
+  await using _far = await createWakeups(way.url, { pingMs: 1 });
+  const owner = createPool({ databaseUrl: db.url, name: 'looker', role: null });
+  await vi.waitFor(
+    async () => {
+      const { rowCount } = await owner.query(
+        `select from pg_stat_activity
+         where application_name = 'beacon wakeups' and datname = current_database() and query = 'select 1'`,
+      );
+      expect(rowCount).toBe(1);
+    },
+    { timeout: 10_000 },
+  );
+  await owner.end();
+  expect(way.count()).toBe(1);
 });
 
 test('without a server nobody is disturbed: notify returns, next ends by its poll', async () => {

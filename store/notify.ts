@@ -11,6 +11,8 @@ const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 5_000;
 /** A NOTIFY or LISTEN takes well under a millisecond; a connection that is silent for longer is taken as dead. */
 const ANSWER_TIMEOUT_MS = 5_000;
+/** A listener sends nothing by itself, so it would take a connection that was cut without a word for a quiet one. */
+const LISTENER_PING_MS = 30_000;
 
 /** Tells other processes that there is something to read; a hint, never the truth: readers poll as well. */
 export interface Notifier extends AsyncDisposable {
@@ -26,12 +28,16 @@ export interface Wakeups extends AsyncDisposable {
   next(channel: Channel, pollMs: number, signal: AbortSignal): Promise<void>;
 }
 
-async function connect(databaseUrl: string, name: string): Promise<pg.Client> {
+async function connect(
+  databaseUrl: string,
+  name: string,
+  answerTimeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: databaseUrl,
     application_name: `beacon ${name}`,
-    connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
+    connectionTimeoutMillis: answerTimeoutMs,
+    query_timeout: answerTimeoutMs,
     keepAlive: true,
   });
   // Without a listener a connection lost while idle would end the process; the next use opens another one.
@@ -109,16 +115,27 @@ export function createNotifier(pool: Pool): Notifier {
   };
 }
 
+export interface WakeupsTiming {
+  /** How often the connection is asked for a sign of life. */
+  pingMs?: number;
+  answerTimeoutMs?: number;
+}
+
 /**
- * Listens to all channels on one connection. When that connection is lost it connects again with backoff, and then
- * wakes everybody, because notifications sent in between are gone. Resolves after the first try, successful or not.
+ * Listens to all channels on one connection. When that connection is lost, or gives no sign of life, it connects again
+ * with backoff, and then wakes everybody, because notifications sent in between are gone. Resolves after the first try,
+ * successful or not.
  */
-export async function createWakeups(databaseUrl: string): Promise<Wakeups> {
+export async function createWakeups(
+  databaseUrl: string,
+  { pingMs = LISTENER_PING_MS, answerTimeoutMs = ANSWER_TIMEOUT_MS }: WakeupsTiming = {},
+): Promise<Wakeups> {
   const generations = new Map<Channel, number>(CHANNELS.map((channel) => [channel, 0]));
   const waiters = new Map<Channel, Set<() => void>>(CHANNELS.map((channel) => [channel, new Set()]));
   const seen = new WeakMap<AbortSignal, Map<Channel, number>>();
   let client: pg.Client | undefined;
   let retry: NodeJS.Timeout | undefined;
+  let pings: NodeJS.Timeout | undefined;
   let backoffMs = BACKOFF_MIN_MS;
   let disposed = false;
 
@@ -137,24 +154,43 @@ export async function createWakeups(databaseUrl: string): Promise<Wakeups> {
     backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS);
   }
 
+  function lost(gone: pg.Client): void {
+    if (client !== gone) return;
+    client = undefined;
+    clearTimeout(pings);
+    gone.end().catch(() => undefined);
+    listenLater();
+  }
+
+  function pingLater(listener: pg.Client): void {
+    pings = setTimeout(() => {
+      listener.query('select 1').then(
+        () => {
+          if (client === listener) pingLater(listener);
+        },
+        () => lost(listener),
+      );
+    }, pingMs);
+    pings.unref();
+  }
+
   async function listen(): Promise<void> {
     let opened: pg.Client | undefined;
     try {
-      opened = await connect(databaseUrl, 'wakeups');
+      opened = await connect(databaseUrl, 'wakeups', answerTimeoutMs);
       opened.on('notification', ({ channel }) => {
         const name = CHANNELS.find((candidate) => channel === `beacon_${candidate}`);
         if (name !== undefined) wake(name);
       });
-      await opened.query(CHANNELS.map((channel) => `listen beacon_${channel}`).join(';'));
-      opened.on('end', () => {
-        client = undefined;
-        listenLater();
-      });
+      const listener = opened;
+      await listener.query(CHANNELS.map((channel) => `listen beacon_${channel}`).join(';'));
       if (disposed) {
-        await opened.end();
+        await listener.end();
         return;
       }
-      client = opened;
+      listener.on('end', () => lost(listener));
+      client = listener;
+      pingLater(listener);
       backoffMs = BACKOFF_MIN_MS;
       for (const channel of CHANNELS) wake(channel);
     } catch {
@@ -191,7 +227,10 @@ export async function createWakeups(databaseUrl: string): Promise<Wakeups> {
     async [Symbol.asyncDispose]() {
       disposed = true;
       clearTimeout(retry);
-      await client?.end().catch(() => undefined);
+      clearTimeout(pings);
+      const last = client;
+      client = undefined;
+      await last?.end().catch(() => undefined);
     },
   };
 }
