@@ -1,29 +1,22 @@
 import type { ExecutionReceipt } from '../domain/receipt/execution-receipt.ts';
 import type { JobSummary } from '../domain/receipt/job-summary.ts';
-import { parseStrictJson } from '../domain/json/parse.ts';
-import { parseJobSpec, type JobSpec } from '../domain/jobspec/spec.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { isTerminal } from '../domain/states.ts';
 import type { BusinessEvents } from '../observability/events.ts';
 import {
   countDown,
-  countOpen,
   endExecutions,
-  endJob,
   lockForAttest,
-  readEnded,
-  readForAttest,
-  type AttestedExecution,
-  type AttestedJob,
-  type EndedExecution,
   type ExecutionEnd,
-  type JobEnd,
   type SignedDocument,
 } from '../store/attest.ts';
+import { countOpen, readForAttest, type AttestedExecution, type AttestedJob } from '../store/attest-reads.ts';
+import { endJob, readEnded, type EndedExecution, type JobEnd } from '../store/job-end.ts';
 import { getBlob } from '../store/blobs.ts';
 import { withTransaction, type Pool, type Transaction } from '../store/pool.ts';
+import { readAsked, type Asked } from './asked.ts';
 import { describeExecution, describeJob, type Software } from './describe.ts';
-import { decide, decideJob, type AttestReason } from './outcome.ts';
+import { decide, decideJobEnd, type AttestReason } from './outcome.ts';
 import type { AttemptOutcome } from './stage-outcome.ts';
 
 export interface AttestInput {
@@ -87,10 +80,12 @@ async function attestOnce(
 ): Promise<AttestResult | undefined> {
   const { pool, events } = deps;
   const { job, raw, executions } = await readForAttest(pool, jobId, indexes, LOT);
-  const spec = parseJobSpec(parseStrictJson(raw));
+  const asked = readAsked(raw, job.specSha256);
+  // A repair also ends jobs that were to be cancelled and never had a workflow.
+  const why = reason === 'workflow_closed' && job.cancelRequested ? 'cancelled' : reason;
   const built: ExecutionEnd[] = [];
   for (const execution of executions) {
-    if (!isTerminal(execution.state)) built.push(await buildEnd(deps, job, spec, execution, reason));
+    if (!isTerminal(execution.state)) built.push(await buildEnd(deps, job, asked, execution, why));
   }
   if (built.length === 0) return { open: await countOpen(pool, jobId) };
 
@@ -99,7 +94,7 @@ async function attestOnce(
     const { ready, changed } = await lockForAttest(tx, built);
     if (changed) return undefined;
     const ends = built.filter((end) => ready.has(end.execution.id));
-    if (ends.length === 0) return { open: await countOpen(pool, jobId) };
+    if (ends.length === 0) return { open: await countOpen(tx, jobId) };
     await endExecutions(tx, job, deps.logId, ends);
     const head = await countDown(tx, jobId, ends);
     for (const end of ends) told.push(() => events.executionEnded(endedEvent(job, end)));
@@ -122,7 +117,7 @@ async function attestOnce(
 async function buildEnd(
   deps: AttestDeps,
   job: AttestedJob,
-  spec: JobSpec,
+  asked: Asked,
   execution: AttestedExecution,
   reason: AttestReason,
 ): Promise<ExecutionEnd> {
@@ -136,7 +131,7 @@ async function buildEnd(
   const endedAt = new Date();
   const document = describeExecution({
     job,
-    spec,
+    asked,
     execution,
     decision,
     inlineOutput,
@@ -156,6 +151,7 @@ async function buildEnd(
     startedAt: document.started_at,
     endedAt: endedAt.toISOString(),
     durationMs: document.duration_ms === null ? null : Math.round(document.duration_ms),
+    decidedBy: attempt?.attempt ?? null,
     receipt,
     event: {
       type: `execution.${decision.outcome}`,
@@ -183,7 +179,7 @@ async function buildJobEnd(
   cancelRequested: boolean,
 ): Promise<JobEnd> {
   const ended = await readEnded(tx, job.id);
-  const outcome = decideJob(job.plan, ended, cancelRequested);
+  const outcome = decideJobEnd(job.plan, ended, cancelRequested);
   const manifest = deps.signer.manifest(job.id, ended);
   const endedAt = new Date();
   const summary = deps.signer.signSummary(

@@ -1,17 +1,16 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { ExecutionReceipt, Origin, ReceiptOutput } from '../domain/receipt/execution-receipt.ts';
 import { EXECUTION_RECEIPT } from '../domain/receipt/execution-receipt.ts';
 import { JOB_SUMMARY, type JobSummary } from '../domain/receipt/job-summary.ts';
 import { cidOfDigest } from '../domain/receipt/cid.ts';
-import type { JobSpec } from '../domain/jobspec/spec.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { TerminalOutcome } from '../domain/states.ts';
-import type { AttestedExecution, AttestedJob, EndedExecution } from '../store/attest.ts';
+import type { AttestedExecution, AttestedJob } from '../store/attest-reads.ts';
+import type { EndedExecution } from '../store/job-end.ts';
 import type { Decision } from './outcome.ts';
 import type { AttemptOutcome } from './stage-outcome.ts';
-import { imageOf, inputBytes } from './work.ts';
+import type { Asked } from './asked.ts';
 
-const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const salt = (): string => randomBytes(32).toString('hex');
 
 export interface Software {
@@ -31,7 +30,7 @@ function origin(job: AttestedJob): Origin {
 
 export interface ExecutionFacts {
   job: AttestedJob;
-  spec: JobSpec;
+  asked: Asked;
   execution: AttestedExecution;
   decision: Decision;
   /** Output bytes, when they are small enough to stand in the receipt. */
@@ -42,7 +41,7 @@ export interface ExecutionFacts {
 
 /** The receipt of an ended execution, from stored values only. */
 export function describeExecution(facts: ExecutionFacts): ExecutionReceipt {
-  const { job, spec, execution, decision, software } = facts;
+  const { job, asked, execution, decision, software } = facts;
   const { attempt } = decision;
   const outcome = attempt?.outcome as AttemptOutcome | null | undefined;
   return {
@@ -59,7 +58,7 @@ export function describeExecution(facts: ExecutionFacts): ExecutionReceipt {
     backend: attempt?.backend ?? null,
     region: region(execution, attempt?.region ?? null, outcome),
     provider: outcome?.placement.provider ?? null,
-    image_requested: imageOf(spec, execution.model),
+    image_requested: asked.image(execution.model),
     image_executed: outcome?.imageExecuted ?? null,
     isolation: outcome?.isolation ?? null,
     attempts: execution.attempts.map((one) => ({
@@ -76,7 +75,7 @@ export function describeExecution(facts: ExecutionFacts): ExecutionReceipt {
     })),
     started_at: outcome?.startedAt ?? null,
     duration_ms: outcome?.durationMs ?? null,
-    input_sha256: sha256Hex(inputBytes(spec, execution.model, execution.question)),
+    input_sha256: asked.inputSha256(execution.model, execution.question),
     output: output(outcome?.output ?? null, facts.inlineOutput),
     files:
       attempt === null

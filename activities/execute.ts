@@ -6,6 +6,7 @@ import type { BusinessEvents } from '../observability/events.ts';
 import type { Pool } from '../store/pool.ts';
 import { appendAttemptLogs, beginAttempt, recordExternalIds, type WorkRow } from '../store/work.ts';
 import { createAttemptLog } from './attempt-log.ts';
+import { bridged } from './bridged.ts';
 import { stageBytes } from './stage-bytes.ts';
 import { stageAttempt, stageCancelled, stageLost } from './stage-outcome.ts';
 import { readWork } from './work.ts';
@@ -24,8 +25,8 @@ export type ExecuteResult =
   /** The attempt succeeded: attest it. */
   | { kind: 'staged'; attempt: number }
   | { kind: 'failed'; attempt: number; code: FailureCode; retryable: boolean }
-  /** The attempt's worker went away; `next` is the number to go on with. */
-  | { kind: 'lost'; next: number }
+  /** The attempt's worker went away; `next` is the number to go on with. `known`: it was found lost, not lost now. */
+  | { kind: 'lost'; next: number; known?: boolean }
   | { kind: 'stopped'; reason: 'terminal' | 'cancelled' };
 
 export interface ExecuteDeps {
@@ -75,7 +76,7 @@ export function createExecuteActivities(deps: ExecuteDeps) {
         }
         case 'lost':
           await backend.release([begun.name]);
-          return { kind: 'lost', next: begun.next };
+          return { kind: 'lost', next: begun.next, known: begun.known };
         case 'begun': {
           const { work, job } = begun;
           if (job.startedNow)
@@ -106,7 +107,7 @@ async function runAttempt(
   const stop = new AbortController();
   const signal = AbortSignal.any([context.cancellationSignal, stop.signal]);
   const lines = createAttemptLog((rows) => appendAttemptLogs(pool, row, rows));
-  const staging = { pool, jobId: input.job, row, heartbeat: beat };
+  const staging = { pool, jobId: input.job, row };
   const step: Step = {
     signal,
     budgetMs: row.budgetMs,
@@ -117,7 +118,7 @@ async function runAttempt(
     log: (line) => lines.add(line),
     store: (bytes) => stageBytes(pool, bytes),
     async record(ids) {
-      if (await recordExternalIds(pool, row, ids)) return;
+      if (await bridged(() => recordExternalIds(pool, row, ids))) return;
       const fenced = new FencedOff(`attempt ${row.attempt} of ${row.executionId} was fenced off`);
       stop.abort(fenced);
       throw fenced;

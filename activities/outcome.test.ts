@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { failure } from '../domain/failure.ts';
-import type { Plan } from '../domain/jobspec/plan.ts';
-import type { AttestedAttempt, EndedExecution } from '../store/attest.ts';
-import { decide, decideJob } from './outcome.ts';
+import type { AttestedAttempt } from '../store/attest-reads.ts';
+import type { EndedExecution } from '../store/job-end.ts';
+import { decide, decideJobEnd } from './outcome.ts';
 
 function attempt(state: AttestedAttempt['state'], code?: Parameters<typeof failure>[0]): AttestedAttempt {
   return {
@@ -51,35 +51,31 @@ describe('how an execution ended', () => {
 });
 
 describe('how a job ended', () => {
+  type Ended = Parameters<typeof decideJobEnd>[1][number];
   const plan = {
-    executions: [
-      [0, -1, -1],
-      [1, -1, -1],
-      [2, -1, -1],
-    ],
+    executions: Array.from({ length: 2 }, (_, i): [number, number, number] => [i, -1, -1]),
     min_regions: 2,
-    min_success_rate: 0.67,
-  } as unknown as Plan;
-  const ended = (...outcomes: EndedExecution['outcome'][]): EndedExecution[] =>
-    outcomes.map(
-      (outcome, index) => ({ outcome, index, region: `R${index}`, regionRan: `R${index}` }) as EndedExecution,
-    );
-
-  it.each([
-    [ended('completed', 'completed', 'completed'), false, 'completed'],
-    [ended('completed', 'completed', 'failed'), false, 'completed'],
-    [ended('completed', 'failed', 'failed'), false, 'failed'],
-    [ended('completed', 'failed', 'expired'), false, 'expired'],
-    [ended('completed', 'completed', 'expired'), false, 'completed'],
-    [ended('completed', 'completed', 'cancelled'), false, 'cancelled'],
-    [ended('completed', 'completed', 'failed'), true, 'cancelled'],
-    [ended('completed', 'completed', 'completed'), true, 'completed'],
-  ])('case %#', (executions, cancelRequested, outcome) => {
-    expect(decideJob(plan, executions, cancelRequested)).toBe(outcome);
+    min_success_rate: 1,
+  };
+  const one = (id: string, outcome: Ended['outcome'], regionRan: string, follows: string | null = null) => ({
+    id,
+    outcome,
+    regionRan,
+    follows,
   });
 
   it('counts an execution for the region where it ran', () => {
-    const fallback = ended('completed', 'completed', 'failed').map((one) => ({ ...one, regionRan: 'R0' }));
-    expect(decideJob(plan, fallback, false)).toBe('failed');
+    expect(decideJobEnd(plan, [one('a', 'completed', 'US'), one('b', 'completed', 'EU')], false)).toBe(
+      'completed',
+    );
+    expect(decideJobEnd(plan, [one('a', 'completed', 'US'), one('b', 'completed', 'US')], false)).toBe(
+      'failed',
+    );
+  });
+
+  it('counts only the last of those that followed each other', () => {
+    const retried = [one('a', 'cancelled', 'US'), one('b', 'completed', 'EU')];
+    expect(decideJobEnd(plan, retried, false)).toBe('cancelled');
+    expect(decideJobEnd(plan, [...retried, one('c', 'completed', 'US', 'a')], false)).toBe('completed');
   });
 });

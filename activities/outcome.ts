@@ -1,8 +1,9 @@
 import { failure, type Failure } from '../domain/failure.ts';
-import { meetsSuccessRule } from '../domain/jobspec/success.ts';
+import { decideJob } from '../domain/jobspec/success.ts';
 import type { Plan } from '../domain/jobspec/plan.ts';
 import type { TerminalOutcome } from '../domain/states.ts';
-import type { AttestedAttempt, EndedExecution } from '../store/attest.ts';
+import type { AttestedAttempt } from '../store/attest-reads.ts';
+import type { EndedExecution } from '../store/job-end.ts';
 
 /** Why an execution is attested now. `ended`: its attempts decided. The others stop what has not decided yet. */
 export type AttestReason = 'ended' | 'cancelled' | 'expired' | 'workflow_closed';
@@ -55,23 +56,20 @@ export function decide(attempts: readonly AttestedAttempt[], reason: AttestReaso
   }
 }
 
-/**
- * How a job ended, once all its executions have. A cancelled job is `cancelled` unless everything completed; otherwise
- * the success rule decides, and a job that misses it because time ran out is `expired`.
- */
-export function decideJob(
-  plan: Plan,
-  ended: readonly EndedExecution[],
+/** How a job ended, once all its executions have; an execution that was followed counts by its follower. */
+export function decideJobEnd(
+  plan: Pick<Plan, 'executions' | 'min_regions' | 'min_success_rate'>,
+  ended: readonly Pick<EndedExecution, 'id' | 'follows' | 'outcome' | 'regionRan'>[],
   cancelRequested: boolean,
 ): TerminalOutcome {
-  const completed = ended.filter((one) => one.outcome === 'completed');
-  if (
-    completed.length < plan.executions.length &&
-    (cancelRequested || ended.some((one) => one.outcome === 'cancelled'))
-  ) {
-    return 'cancelled';
-  }
-  const regions = new Set(completed.map((one) => one.regionRan ?? one.region));
-  if (meetsSuccessRule(plan, completed.length, regions.size)) return 'completed';
-  return ended.some((one) => one.outcome === 'expired') ? 'expired' : 'failed';
+  const followed = new Set(ended.map((one) => one.follows));
+  const answers = ended
+    .filter((one) => !followed.has(one.id))
+    .map(({ outcome, regionRan }) => ({ outcome, region: regionRan }));
+  const { min_regions, min_success_rate } = plan;
+  return decideJob(
+    { planned: plan.executions.length, min_regions, min_success_rate },
+    answers,
+    cancelRequested,
+  );
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { StoredBytes } from '../backends/backend.ts';
 import { blobParts, putBlob } from '../store/blobs.ts';
 import type { Queryable } from '../store/pool.ts';
+import { bridged } from './bridged.ts';
 
 /** Parts kept in memory before the hash, and so the blob's name, is known; a file is at most 64 MiB. */
 export async function stageBytes(
@@ -17,6 +18,6 @@ export async function stageBytes(
     parts.push(part);
   }
   const digest = hash.digest();
-  await putBlob(db, digest, parts);
+  await bridged(() => putBlob(db, digest, parts));
   return { sha256: digest.toString('hex'), size };
 }

@@ -1,21 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../backends/backend.ts';
 import type { Failure } from '../domain/failure.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { cidOfDigest } from '../domain/receipt/cid.ts';
 import type { Pool } from '../store/pool.ts';
 import { stageOutcome, type StagedOutcome, type WorkRow } from '../store/work.ts';
+import { bridged } from './bridged.ts';
 
 export interface Staging {
   pool: Pool;
   jobId: string;
   row: WorkRow;
-  heartbeat(): void;
 }
-
-/** The work is done and must not be lost to a database that restarts: how long and how often staging is tried. */
-const STAGE_FOR_MS = 120_000;
-const STAGE_AGAIN_MS = 1_000;
 
 /** What the receipt needs of an attempt, as kept between `execute` and `attest`. */
 export type AttemptOutcome = Omit<Outcome, 'files' | 'failure'>;
@@ -73,15 +68,6 @@ export async function stageLost(staging: Staging): Promise<boolean> {
   });
 }
 
-async function stage({ pool, row, heartbeat }: Staging, staged: StagedOutcome): Promise<boolean> {
-  const until = performance.now() + STAGE_FOR_MS;
-  for (;;) {
-    try {
-      return await stageOutcome(pool, row, staged);
-    } catch (error) {
-      if (performance.now() > until) throw error;
-      heartbeat();
-      await delay(STAGE_AGAIN_MS);
-    }
-  }
+function stage({ pool, row }: Staging, staged: StagedOutcome): Promise<boolean> {
+  return bridged(() => stageOutcome(pool, row, staged));
 }

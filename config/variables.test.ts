@@ -30,10 +30,13 @@ describe('settings', () => {
   });
 
   it('read ordered backends by region', () => {
-    expect(readSettings({ BACKENDS: 'US=local,golem; *=local' }).BACKENDS).toEqual({
-      US: ['local', 'golem'],
+    expect(readSettings({ BACKENDS: 'US=local; *=local' }).BACKENDS).toEqual({
+      US: ['local'],
       '*': ['local'],
     });
+    expect(() => readSettings({ BACKENDS: 'US=nowhere' })).toThrow(
+      /"nowhere" is no backend; there are: local/,
+    );
   });
 
   it('name every variable that is wrong, and what it holds', () => {

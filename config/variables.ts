@@ -40,7 +40,10 @@ const list = () =>
         .filter((item) => item !== ''),
     );
 
-/** `US=local,golem;*=local` → ordered backends of each region. */
+/** The backends that this build has; a job sent to another would wait for a worker that never comes. */
+const BACKENDS = ['local'];
+
+/** `US=local;*=local` → ordered backends of each region. */
 const backends = z
   .string()
   .optional()
@@ -54,6 +57,14 @@ const backends = z
         .filter((name) => name !== '');
       if ((region !== '*' && !(REGIONS as readonly string[]).includes(region)) || kinds.length === 0) {
         context.addIssue({ code: 'custom', message: `"${rule}" is not <region or *>=<backend>[,<backend>]` });
+        return z.NEVER;
+      }
+      const unknown = kinds.find((kind) => !BACKENDS.includes(kind));
+      if (unknown !== undefined) {
+        context.addIssue({
+          code: 'custom',
+          message: `"${unknown}" is no backend; there are: ${BACKENDS.join(', ')}`,
+        });
         return z.NEVER;
       }
       table[region] = kinds;
@@ -125,7 +136,7 @@ export const VARIABLES = {
   BEACON_STATE: { doc: 'Folder of keys, embedded data and logs. Default .beacon.', schema: text('.beacon') },
   LOG_LEVEL: { doc: `One of ${LOG_LEVELS.join(', ')}. Default info.`, schema: oneOf(LOG_LEVELS, 'info') },
   BACKENDS: {
-    doc: 'Ordered backends of each region: US=local,golem;*=local. Default *=local.',
+    doc: 'Ordered backends of each region, as US=local;*=local. Default *=local.',
     schema: backends,
   },
   JOB_DEADLINE: {

@@ -1,110 +1,8 @@
 import type { Failure } from '../domain/failure.ts';
-import type { Plan } from '../domain/jobspec/plan.ts';
-import {
-  isTerminal,
-  type AttemptState,
-  type ExecutionState,
-  type TerminalOutcome,
-} from '../domain/states.ts';
-import { countUp } from './counters.ts';
+import { isTerminal, type ExecutionState, type TerminalOutcome } from '../domain/states.ts';
+import type { AttestedExecution, AttestedJob } from './attest-reads.ts';
 import { eventColumns, type JobEvent } from './job-head.ts';
-import type { Pool, Queryable, Transaction } from './pool.ts';
-
-/** The job that executions belong to, as a receipt states it. */
-export interface AttestedJob {
-  id: string;
-  owner: string;
-  form: string;
-  specSha256: Buffer;
-  visibility: string;
-  plan: Plan;
-}
-
-export interface AttestedAttempt {
-  attempt: number;
-  state: AttemptState;
-  backend: string;
-  region: string | null;
-  external_ids: Record<string, string>;
-  outcome: object | null;
-  failure: Failure | null;
-  duration_ms: number | null;
-  created_at: string;
-  ended_at: string | null;
-}
-
-export interface AttestedFile {
-  name: string;
-  size: number;
-  mime: string;
-  sha256: string;
-  cid: string | null;
-}
-
-export interface AttestedExecution {
-  id: string;
-  index: number;
-  state: ExecutionState;
-  follows: string | null;
-  region: string | null;
-  model: string | null;
-  question_index: number | null;
-  question: string | null;
-  attempts: AttestedAttempt[];
-  /** Of the last attempt that has an outcome. */
-  files: (AttestedFile & { attempt: number })[];
-}
-
-/** What `attest` builds receipts from: stored values only. */
-export async function readForAttest(
-  db: Queryable,
-  jobId: string,
-  indexes: readonly number[] | 'open',
-  limit: number,
-): Promise<{ job: AttestedJob; raw: Buffer; executions: AttestedExecution[] }> {
-  const jobs = await db.query<{
-    id: string;
-    owner: string;
-    form: string;
-    raw: Buffer;
-    spec_sha256: Buffer;
-    visibility: string;
-    plan: Plan;
-  }>('select id, owner, form, raw, sha256(raw) as spec_sha256, visibility, plan from jobs where id = $1', [
-    jobId,
-  ]);
-  const job = jobs.rows[0];
-  if (job === undefined) throw new Error(`no job ${jobId}`);
-  const { rows: executions } = await db.query<AttestedExecution>(
-    `select e.id, e.idx as index, e.state, e.follows, e.region, e.model, e.question as question_index,
-            e.question_text as question,
-            (select coalesce(json_agg(json_build_object(
-               'attempt', a.attempt, 'state', a.state, 'backend', a.backend, 'region', a.region,
-               'external_ids', a.external_ids, 'outcome', a.outcome, 'failure', a.failure, 'duration_ms', a.duration_ms,
-               'created_at', a.created_at, 'ended_at', a.ended_at) order by a.attempt), '[]')
-             from attempts a where a.execution_id = e.id) as attempts,
-            (select coalesce(json_agg(json_build_object(
-               'attempt', f.attempt, 'name', f.name, 'size', f.size, 'mime', f.mime,
-               'sha256', encode(f.sha256, 'hex'), 'cid', f.cid) order by f.name collate "C"), '[]')
-             from files f where f.execution_id = e.id and f.direction = 'output') as files
-     from executions e
-     where e.job_id = $1 and e.follows is null and (e.idx = any($2) or $2 is null and e.receipt_cid is null)
-     order by e.idx limit $3`,
-    [jobId, indexes === 'open' ? null : indexes, limit],
-  );
-  return {
-    job: {
-      id: job.id,
-      owner: job.owner,
-      form: job.form,
-      specSha256: job.spec_sha256,
-      visibility: job.visibility,
-      plan: job.plan,
-    },
-    raw: job.raw,
-    executions,
-  };
-}
+import type { Transaction } from './pool.ts';
 
 /** A signed document, its envelope and its log leaf, ready to be stored. */
 export interface SignedDocument {
@@ -132,25 +30,10 @@ export interface ExecutionEnd {
   startedAt: string | null;
   endedAt: string;
   durationMs: number | null;
+  /** The attempt that the receipt states, whose files are the execution's; null when none has an outcome. */
+  decidedBy: number | null;
   receipt: SignedDocument;
   event: JobEvent;
-}
-
-/** An ended execution of a job, as summary and manifest list it. */
-export interface EndedExecution {
-  id: string;
-  index: number;
-  outcome: TerminalOutcome;
-  region: string | null;
-  regionRan: string | null;
-  model: string | null;
-  question: number | null;
-  follows: string | null;
-  receiptCid: string;
-  receiptSha256: string;
-  dsseCid: string;
-  outputSha256: string | null;
-  files: AttestedFile[];
 }
 
 /**
@@ -246,10 +129,10 @@ export async function endExecutions(
     `update executions x set state = e.outcome, fence = x.fence + 1, failure = e.failure::json, provider = e.provider,
             region_claimed = e.claimed, region_observed = e.observed, output_sha256 = e.output, receipt_cid = e.cid,
             started_at = coalesce(e.started_at::timestamptz, x.started_at), ended_at = e.ended_at::timestamptz,
-            duration_ms = e.duration_ms, phase = null
+            duration_ms = e.duration_ms, attempt = coalesce(e.attempt, x.attempt), phase = null
      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
-                 $9::text[], $10::text[], $11::bigint[])
-       as e (id, outcome, failure, provider, claimed, observed, output, cid, started_at, ended_at, duration_ms)
+                 $9::text[], $10::text[], $11::bigint[], $12::int[])
+       as e (id, outcome, failure, provider, claimed, observed, output, cid, started_at, ended_at, duration_ms, attempt)
      where x.id = e.id`,
     [
       ends.map((end) => end.execution.id),
@@ -263,6 +146,7 @@ export async function endExecutions(
       ends.map((end) => end.startedAt),
       ends.map((end) => end.endedAt),
       ends.map((end) => end.durationMs),
+      ends.map((end) => end.decidedBy),
     ],
   );
 }
@@ -318,86 +202,8 @@ export async function countDown(
   };
 }
 
-/** All executions of a job with their receipts, in order of index. Only meaningful when none is open. */
-export async function readEnded(tx: Transaction, jobId: string): Promise<EndedExecution[]> {
-  const { rows } = await tx.query<EndedExecution>(
-    `select e.id, e.idx as index, e.state as outcome, e.region, e.region_ran as "regionRan", e.model, e.question, e.follows,
-            r.cid as "receiptCid", encode(r.digest, 'hex') as "receiptSha256", d.cid as "dsseCid",
-            encode(e.output_sha256, 'hex') as "outputSha256",
-            (select coalesce(json_agg(json_build_object('name', f.name, 'size', f.size, 'mime', f.mime,
-               'sha256', encode(f.sha256, 'hex'), 'cid', f.cid) order by f.name collate "C"), '[]')
-             from files f where f.execution_id = e.id and f.direction = 'output' and f.attempt = e.attempt) as files
-     from executions e
-     join receipts r on r.execution_id = e.id
-     join cids d on d.digest = r.dsse_digest and d.kind = 'dsse'
-     where e.job_id = $1 order by e.idx, e.id`,
-    [jobId],
-  );
-  return rows;
-}
-
-export interface JobEnd {
-  outcome: TerminalOutcome;
-  endedAt: string;
-  summary: SignedDocument;
-  manifest: { cid: string; digest: Uint8Array; bytes: Uint8Array };
-  event: JobEvent;
-}
-
-/** Makes a job terminal, in the transaction that ended its last execution and holds its lock. */
-export async function endJob(tx: Transaction, job: AttestedJob, logId: string, end: JobEnd): Promise<void> {
-  await storeSigned(tx, [end.summary]);
-  await tx.query('insert into blocks (digest, bytes) values ($1, $2) on conflict do nothing', [
-    end.manifest.digest,
-    end.manifest.bytes,
-  ]);
-  const [types, payloads] = eventColumns([end.event], new Date());
-  await tx.query(
-    `with summary as (
-       insert into job_summaries (job_id, version, cid, digest, dsse_digest, key_id) values ($1, 1, $2, $3, $4, $5)
-     ), new_cids as (
-       insert into cids (cid, digest, kind, job_id)
-       values ($2, $3, 'summary', $1), ($6, $4, 'dsse', $1), ($7, $8, 'manifest', $1) on conflict do nothing
-     ), pending as (
-       insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid, job_id, owner, visibility)
-       values ($9, 'job', $1, 1, $10, $5, $2, $1, $11, $12)
-     ), gone as (delete from outbox where job_id = $1),
-     head as (
-       update jobs set state = $13, ended_at = $14, summary_cid = $2, manifest_cid = $7, seq = seq + 1
-       where id = $1 returning seq
-     )
-     insert into events (stream, seq, type, payload, job_id, owner, visibility)
-     select 'job:' || $1, head.seq, $15, $16::json, $1, $11, $12 from head`,
-    [
-      job.id,
-      end.summary.cid,
-      end.summary.digest,
-      end.summary.dsseDigest,
-      end.summary.keyId,
-      end.summary.dsseCid,
-      end.manifest.cid,
-      end.manifest.digest,
-      logId,
-      end.summary.leaf,
-      job.owner,
-      job.visibility,
-      end.outcome,
-      end.endedAt,
-      types[0],
-      payloads[0],
-    ],
-  );
-  await countUp(tx, END_COUNTERS[end.outcome]);
-}
-
-const END_COUNTERS: Record<TerminalOutcome, string> = {
-  completed: 'jobs_processed_total',
-  failed: 'jobs_failed_total',
-  expired: 'jobs_failed_total',
-  cancelled: 'jobs_cancelled_total',
-};
-
-async function storeSigned(tx: Transaction, documents: readonly SignedDocument[]): Promise<void> {
+/** Keeps the blocks of signed documents. */
+export async function storeSigned(tx: Transaction, documents: readonly SignedDocument[]): Promise<void> {
   await tx.query(
     `insert into blocks (digest, bytes) select * from unnest($1::bytea[], $2::bytea[]) on conflict do nothing`,
     [
@@ -405,10 +211,4 @@ async function storeSigned(tx: Transaction, documents: readonly SignedDocument[]
       documents.flatMap((document) => [document.bytes, document.dsse]),
     ],
   );
-}
-
-/** Executions of a job that have no receipt yet. */
-export async function countOpen(pool: Pool, jobId: string): Promise<number> {
-  const { rows } = await pool.query<{ open: number }>('select open from jobs where id = $1', [jobId]);
-  return rows[0]?.open ?? 0;
 }

@@ -22,7 +22,7 @@ export async function requestCancel(pool: Pool, { jobId, actor, nonce }: CancelI
     if (nonce !== undefined && !(await spendNonce(tx, nonce.owner, nonce.value)))
       return { kind: 'nonce_spent' };
     const { rows } = await tx.query<{ state: JobState; asked: boolean }>(
-      'select state, cancel_requested_at is not null as asked from jobs where id = $1 for update',
+      'select state, cancel_requested_at is not null as asked from jobs where id = $1 for no key update',
       [jobId],
     );
     const job = rows[0];
@@ -30,7 +30,13 @@ export async function requestCancel(pool: Pool, { jobId, actor, nonce }: CancelI
     if (isTerminal(job.state)) return { kind: 'ended', previous: job.state };
     await tx.query(
       `with urgent as (
-         update outbox set urgent = true where job_id = $1 and kind = 'start' and sent_at is null
+         update outbox set urgent = true
+         where job_id = $1 and kind = 'start' and sent_at is null and quarantined_at is null
+       ), refused as (
+         -- Temporal does not take this start: the job ends by a repair, which needs no workflow of its own.
+         delete from outbox where job_id = $1 and kind = 'start' and quarantined_at is not null returning owner
+       ), repair as (
+         insert into outbox (kind, job_id, owner) select 'repair', $1, owner from refused on conflict (job_id, kind) do nothing
        )
        insert into outbox (kind, job_id, owner) select 'cancel', id, owner from jobs where id = $1
        on conflict (job_id, kind) do nothing`,

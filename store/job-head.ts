@@ -35,7 +35,7 @@ export async function appendToRunningJob(
   events: readonly JobEvent[],
 ): Promise<{ startedNow: boolean; waitedMs: number }> {
   const { rows } = await tx.query<{ started_now: boolean; waited_ms: number }>(
-    `with head as (select id, state, seq, owner, visibility, created_at from jobs where id = $1 for update),
+    `with head as (select id, state, seq, owner, visibility, created_at from jobs where id = $1 for no key update),
      fresh as (
        select row_number() over (order by ord) as n, e.type, e.payload, e.execution_id
        from unnest($2::text[], $3::text[], $4::uuid[], $5::bool[]) with ordinality as e (type, payload, execution_id, on_start, ord), head

@@ -55,7 +55,7 @@ export async function claimOutbox(
     const due = await tx.query<Claimed>(
       `with due as (
          select id from outbox
-         where (kind <> 'start' or sent_at is not null) and quarantined_at is null and next_at <= now()
+         where (kind <> 'start' or sent_at is not null or quarantined_at is not null) and next_at <= now()
            and (leased_until is null or leased_until < now())
          order by next_at, id limit $1 for update skip locked
        ), urgent as (
@@ -72,12 +72,13 @@ export async function claimOutbox(
     );
     const room = await tx.query<{ room: number }>(
       `select $1 - (select count(*) from jobs where state = 'running')::int
-                 - (select count(*) from outbox where kind = 'start' and (sent_at is not null or leased_until > now()))::int as room`,
+                 - (select count(*) from outbox where kind = 'start' and quarantined_at is null
+                    and (sent_at is not null or leased_until > now()))::int as room`,
       [window],
     );
     const take = Math.min(batch, room.rows[0]?.room ?? 0);
     if (take <= 0) return due.rows.map(toRow);
-    // A loose index scan over the keys that wait, then the oldest few of each.
+    // A loose index scan over the keys that wait, then the oldest few of each: the key with the fewest jobs open first.
     const waiting = await tx.query<Claimed>(
       `with recursive keys as (
          (select owner from outbox where kind = 'start' and sent_at is null and quarantined_at is null order by owner limit 1)
@@ -86,14 +87,20 @@ export async function claimOutbox(
                  where o.kind = 'start' and o.sent_at is null and o.quarantined_at is null and o.owner > keys.owner
                  order by o.owner limit 1)
          from keys where keys.owner is not null
+       ), load as (
+         select owner, count(*) as open from (
+           select owner from jobs where state = 'running'
+           union all
+           select owner from outbox where kind = 'start' and (sent_at is not null or leased_until > now())
+         ) held group by owner
        ), candidates as (
-         select c.id, c.rank from keys cross join lateral (
+         select c.id from keys left join load on load.owner = keys.owner cross join lateral (
            select o.id, row_number() over (order by o.id) as rank from outbox o
            where o.owner = keys.owner and o.kind = 'start' and o.sent_at is null and o.quarantined_at is null
              and o.next_at <= now() and (o.leased_until is null or o.leased_until < now())
            order by o.id limit $1
          ) c where keys.owner is not null
-         order by c.rank, c.id limit $1
+         order by coalesce(load.open, 0) + c.rank, c.id limit $1
        )
        update outbox o set leased_until = now() + $2 * interval '1 millisecond'
        from candidates c, jobs j where o.id = c.id and j.id = o.job_id
@@ -119,7 +126,10 @@ export async function dropOutbox(db: Queryable, ids: readonly number[]): Promise
   await db.query('delete from outbox where id = any($1)', [ids]);
 }
 
-/** Temporal could not be told: again after `delayMs`, or never when `quarantine` says that it cannot succeed. */
+/**
+ * Temporal could not be told: again after `delayMs`. `quarantine`: it called the request invalid, so the row no longer
+ * counts as under way; it is still tried again, in case an operator mended the cause.
+ */
 export async function markOutboxFailed(
   db: Queryable,
   id: number,

@@ -1,10 +1,10 @@
 import type { Queryable } from './pool.ts';
 
-/** Running jobs in order of id, those after `after`, that no row of the outbox speaks for. */
-export async function runningJobs(db: Queryable, after: string, limit: number): Promise<string[]> {
+/** Jobs that have not ended, in order of id, those after `after`, that no row of the outbox speaks for. */
+export async function unspokenJobs(db: Queryable, after: string, limit: number): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
     `select j.id from jobs j
-     where j.state = 'running' and j.id > $1 and not exists (select from outbox o where o.job_id = j.id and o.kind in ('start', 'repair'))
+     where j.state in ('accepted', 'running') and j.id > $1 and not exists (select from outbox o where o.job_id = j.id and o.kind in ('start', 'repair'))
      order by j.id limit $2`,
     [after, limit],
   );
@@ -31,7 +31,7 @@ export async function noteAbsence(db: Queryable, jobId: string, apartMs: number)
   await db.query(
     `with gone as (delete from workflow_absences where job_id = $1)
      insert into outbox (kind, job_id, owner)
-     select 'start', id, owner from jobs where id = $1 and state = 'running'
+     select 'start', id, owner from jobs where id = $1 and state in ('accepted', 'running')
      on conflict (job_id, kind) do nothing`,
     [jobId],
   );

@@ -29,8 +29,11 @@ export type Begun =
   | { kind: 'stopped'; reason: 'terminal' | 'cancelled' }
   /** This attempt already has its outcome. */
   | { kind: 'staged'; attempt: StoredAttempt }
-  /** This attempt was under way when its worker went away; it is fenced off now. `name` may have left something behind. */
-  | { kind: 'lost'; next: number; name: string };
+  /**
+   * This attempt was under way when its worker went away; it is fenced off now. `name` may have left something behind.
+   * `known`: it was lost before already, so nothing new went wrong.
+   */
+  | { kind: 'lost'; next: number; name: string; known: boolean };
 
 interface ExecutionRow {
   id: string;
@@ -93,11 +96,13 @@ export async function beginAttempt(pool: Pool, input: BeginInput): Promise<Begun
       case 'active':
       case 'uncertain':
         await loseAttempt(tx, row.id, input.attempt);
-        return { kind: 'lost', next: row.attempt + 1, name: `${row.id}-${input.attempt}` };
-      case 'lost':
-        return { kind: 'lost', next: row.attempt + 1, name: `${row.id}-${input.attempt}` };
+        return { kind: 'lost', next: input.attempt + 1, name: `${row.id}-${input.attempt}`, known: false };
       case 'cancelled':
-        return { kind: 'stopped', reason: 'cancelled' };
+        // By a workflow that Temporal has forgotten, when the job itself was never cancelled: go on.
+        if (row.cancel_requested) return { kind: 'stopped', reason: 'cancelled' };
+        return { kind: 'lost', next: input.attempt + 1, name: `${row.id}-${input.attempt}`, known: true };
+      case 'lost':
+        return { kind: 'lost', next: input.attempt + 1, name: `${row.id}-${input.attempt}`, known: true };
       case null:
         break;
     }
@@ -108,11 +113,11 @@ export async function beginAttempt(pool: Pool, input: BeginInput): Promise<Begun
     await tx.query(
       `with begun as (
          insert into attempts (execution_id, attempt, backend, region, fence, budget_ms) values ($1, $2, $3, $4, $5, $6)
-       ), gone as (delete from outbox where job_id = $7 and kind = 'start')
+       )
        update executions set state = 'running', fence = $5, attempt = $2, backend = $3, region_ran = $4,
               started_at = coalesce(started_at, now()), phase = 'starting'
        where id = $1`,
-      [row.id, input.attempt, input.backend, input.region, fence, budgetMs, input.jobId],
+      [row.id, input.attempt, input.backend, input.region, fence, budgetMs],
     );
     const about = { job_id: input.jobId, execution_id: row.id, index: input.index };
     const job = await appendToRunningJob(tx, input.jobId, [
@@ -137,6 +142,8 @@ export async function beginAttempt(pool: Pool, input: BeginInput): Promise<Begun
         payload: { ...about, region: input.region, model: row.model, attempt: input.attempt },
       },
     ]);
+    // After the job's lock: a cancel takes job and outbox in this order too.
+    await tx.query(`delete from outbox where job_id = $1 and kind = 'start'`, [input.jobId]);
     return {
       kind: 'begun',
       job,
@@ -173,10 +180,11 @@ export async function recordExternalIds(
   ids: Record<string, string>,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update attempts a set state = 'active', external_ids = $4
-     from executions e
-     where a.execution_id = $1 and a.attempt = $2 and e.id = a.execution_id and e.fence = $3
-       and a.state in ('intended', 'active', 'uncertain')`,
+    `with gate as (
+       update executions set phase = 'running' where id = $1 and fence = $3 and receipt_cid is null returning id
+     )
+     update attempts a set state = 'active', external_ids = $4
+     from gate where a.execution_id = gate.id and a.attempt = $2 and a.state in ('intended', 'active', 'uncertain')`,
     [work.executionId, work.attempt, work.fence, JSON.stringify(ids)],
   );
   return rowCount === 1;
@@ -265,15 +273,17 @@ export interface LogRow {
   line: string;
 }
 
+/** Keeps lines of a program; those of an attempt that was fenced off are dropped. */
 export async function appendAttemptLogs(
   db: Queryable,
-  work: Pick<WorkRow, 'executionId' | 'attempt'>,
+  work: Pick<WorkRow, 'executionId' | 'attempt' | 'fence'>,
   lines: readonly LogRow[],
 ): Promise<void> {
   if (lines.length === 0) return;
   await db.query(
     `insert into attempt_logs (execution_id, attempt, seq, time_us, source, line)
-     select $1, $2, * from unnest($3::int[], $4::bigint[], $5::text[], $6::text[])
+     select e.id, $2, l.* from executions e, unnest($3::int[], $4::bigint[], $5::text[], $6::text[]) as l
+     where e.id = $1 and e.fence = $7
      on conflict do nothing`,
     [
       work.executionId,
@@ -282,6 +292,7 @@ export async function appendAttemptLogs(
       lines.map((line) => line.timeUs),
       lines.map((line) => line.source),
       lines.map((line) => line.line.replaceAll('\0', '\uFFFD')),
+      work.fence,
     ],
   );
 }

@@ -1,5 +1,5 @@
 /**
- * The reconciler: looks whether Temporal still knows the workflow of every running job.
+ * The reconciler: looks whether Temporal still knows the workflow of every job that has not ended.
  *   open     nothing to do
  *   unknown  on the second look in a row, apart in time, the start row is put back (Temporal lost its data)
  *   closed   without having ended the job: a repair ends it
@@ -10,7 +10,7 @@ import type { Log } from '../observability/log.ts';
 import type { Notifier } from '../store/notify.ts';
 import { requestRepair } from '../store/outbox.ts';
 import type { Pool } from '../store/pool.ts';
-import { forgetAbsence, noteAbsence, runningJobs } from '../store/reconcile.ts';
+import { forgetAbsence, noteAbsence, unspokenJobs } from '../store/reconcile.ts';
 import { runLoop, type Loop } from './loop.ts';
 import type { WorkflowStarter } from './temporal.ts';
 
@@ -43,7 +43,7 @@ export async function reconcileOnce(deps: ReconcilerDeps, signal?: AbortSignal):
   const { pool, temporal, notifier, log } = deps;
   let after = '';
   for (;;) {
-    const jobs = await runningJobs(pool, after, PAGE);
+    const jobs = await unspokenJobs(pool, after, PAGE);
     for (const jobId of jobs) {
       if (signal?.aborted === true) return;
       switch (await temporal.look(`job-${jobId}`)) {

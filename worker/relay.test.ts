@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createBusinessEvents } from '../observability/events.ts';
 import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { requestCancel } from '../store/cancel.ts';
 import { claimOutbox } from '../store/outbox.ts';
 import { createSubmitter, type Submitter } from '../store/submit.ts';
 import { clientKey, jobSpec, signedSpec, submitOf } from '../test/support/jobs.ts';
@@ -94,6 +95,15 @@ describe('the relay', () => {
     expect(temporal.started).toContain(`job-${single}`);
   });
 
+  it('lets a key with nothing open go before a key that fills the window', async () => {
+    const flood = clientKey();
+    for (let count = 0; count < 12; count++) await submit(flood);
+    await relayOnce({ ...deps, workflowWindow: 4 });
+    const single = await submit();
+    await relayOnce({ ...deps, workflowWindow: 5 });
+    expect(temporal.started.at(-1)).toBe(`job-${single}`);
+  });
+
   it('keeps at most a window of jobs in Temporal', async () => {
     for (let count = 0; count < 6; count++) await submit();
     await relayOnce({ ...deps, workflowWindow: 4 });
@@ -123,13 +133,33 @@ describe('the relay', () => {
     expect(temporal.started).toEqual([`job-${job}`]);
   });
 
-  it('quarantines a start that Temporal calls invalid', async () => {
+  const invalid = () =>
+    Object.assign(new Error('3 INVALID_ARGUMENT'), { code: 3, details: '', metadata: {} });
+
+  it('quarantines a start that Temporal calls invalid, out of the window, and tries it again every hour', async () => {
     const job = await submit();
-    temporal.answer = Object.assign(new Error('3 INVALID_ARGUMENT'), { code: 3, details: '', metadata: {} });
+    temporal.answer = invalid();
     await relayOnce(deps);
     await later(60);
     await relayOnce(deps);
     expect(await outbox(job)).toMatchObject([{ failures: 1, quarantined: true }]);
+    temporal.answer = 'started';
+    const other = await submit();
+    await relayOnce({ ...deps, workflowWindow: 1 });
+    expect(temporal.started).toEqual([`job-${other}`]);
+    await later(3_600);
+    await relayOnce(deps);
+    expect(temporal.started).toContain(`job-${job}`);
+  });
+
+  it('ends a cancelled job whose start is quarantined by a repair', async () => {
+    const job = await submit();
+    temporal.answer = invalid();
+    await relayOnce(deps);
+    await requestCancel(db.pool, { jobId: job, actor: 'test' });
+    temporal.answer = 'started';
+    await relayOnce(deps);
+    expect(temporal.started).toEqual([`repair/${job}`]);
   });
 
   it('asks for a repair when the workflow is closed and the job is not ended', async () => {

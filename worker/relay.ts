@@ -3,7 +3,7 @@
  *   waiting  start rows not yet sent; admitted by window, one key after the other
  *   sent     Temporal took it; the row stays until the job's first step commits, and is sent again after 30 s
  *   gone     with the first step (start), or with Temporal's answer (cancel, repair)
- *   quarantined  Temporal calls the request invalid: kept with the reason, never sent again by itself
+ *   quarantined  Temporal calls the request invalid: kept with the reason, tried again every hour; a cancel ends the job
  * A crash between sending and marking repeats the sending, which the deterministic workflow id absorbs.
  */
 import type { BusinessEvents } from '../observability/events.ts';
@@ -29,6 +29,7 @@ const LEASE_MS = 15_000;
 const RESEND_MS = 30_000;
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
+const QUARANTINE_MS = 3_600_000;
 /** Starts under way at once. */
 const PARALLEL = 16;
 
@@ -71,8 +72,11 @@ export async function relayOnce({ pool, temporal, events, workflowWindow }: Rela
           else (row.kind === 'start' ? sent : done).push(row.id);
         } catch (error) {
           events.outboxEnqueueError({ jobId: row.jobId, kind: row.kind, error });
-          const delayMs = Math.min(BACKOFF_MIN_MS * 2 ** row.failures, BACKOFF_MAX_MS);
-          await markOutboxFailed(pool, row.id, String(error), delayMs, !isRetryable(error));
+          const invalid = !isRetryable(error);
+          const delayMs = invalid
+            ? QUARANTINE_MS
+            : Math.min(BACKOFF_MIN_MS * 2 ** row.failures, BACKOFF_MAX_MS);
+          await markOutboxFailed(pool, row.id, String(error), delayMs, invalid);
         }
       }
     }),

@@ -17,7 +17,8 @@ import { attest, execute } from './steps.ts';
 const MAX_LOST_ATTEMPTS = 5;
 
 const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 30_000;
+/** Long enough that even a database that is away for a day keeps the history small. */
+const LONGEST_WAIT_MS = 300_000;
 
 export type ExecutionEnd = 'attested' | 'stopped';
 
@@ -41,7 +42,7 @@ export async function runExecution(job: string, plan: Plan, index: number): Prom
         attempt = answer.attempt + 1;
         break;
       case 'lost':
-        if (++lost > MAX_LOST_ATTEMPTS) place = undefined;
+        if (answer.known !== true && ++lost > MAX_LOST_ATTEMPTS) place = undefined;
         attempt = answer.next;
         break;
     }

@@ -6,7 +6,7 @@ import { LIMITS } from '../../domain/limits.ts';
 import { digestOfCid } from '../../domain/receipt/cid.ts';
 import { parseEnvelope } from '../../domain/receipt/dsse.ts';
 import { parseExecutionReceipt, type ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
-import type { EndedExecution } from '../../store/attest.ts';
+import type { EndedExecution } from '../../store/job-end.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
 import { buildKeyEntry, buildReceipt } from './build.ts';

@@ -2,7 +2,7 @@ import { utf8 } from '../../domain/encoding.ts';
 import { canonicalJson } from '../../domain/json/jcs.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { cidOfDigest } from '../../domain/receipt/cid.ts';
-import type { EndedExecution } from '../../store/attest.ts';
+import type { EndedExecution } from '../../store/job-end.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 
 export const BUNDLE_MANIFEST = 'bundle-manifest/v1';

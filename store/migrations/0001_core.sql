@@ -181,12 +181,14 @@ create table job_summaries (
 
 -- Which CID is what: receipts and DSSE envelopes, summaries and manifests of jobs, files of at most 1 MiB.
 create table cids (
-  cid text collate "C" primary key,
+  cid text collate "C" not null,
   digest bytea not null,
   kind text not null check (kind in ('receipt', 'dsse', 'summary', 'manifest', 'file')),
   job_id text collate "C",
   execution_id uuid
 );
+-- The same bytes in two jobs are two rows: who may see one says nothing of the other.
+create unique index cids_once on cids (cid, job_id) nulls not distinct;
 create index cids_job on cids (job_id);
 
 -- Facts. Per stream `seq` has no gaps: it is taken under the lock of the stream's head (the job row, or `streams`).
@@ -244,7 +246,7 @@ create table outbox (
 );
 create index outbox_waiting on outbox (owner, id) where kind = 'start' and sent_at is null and quarantined_at is null;
 create index outbox_urgent on outbox (id) where kind = 'start' and sent_at is null and urgent and quarantined_at is null;
-create index outbox_due on outbox (next_at, id) where (kind <> 'start' or sent_at is not null) and quarantined_at is null;
+create index outbox_due on outbox (next_at, id) where kind <> 'start' or sent_at is not null or quarantined_at is not null;
 
 -- What the reconciler saw on its last look at a job whose workflow Temporal does not know.
 create table workflow_absences (

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requestCancel } from '../../store/cancel.ts';
 import { requestRepair } from '../../store/outbox.ts';
@@ -157,6 +158,18 @@ describe('a job', () => {
     await core.history(`job-${job}`, 'job/parts');
     await core.history(`job-${job}/0`, 'job-part/completed');
   }, 60_000);
+
+  it('whose spec a later version can no longer read still ends, with its reason', async () => {
+    const job = await core.submit();
+    const owner = new pg.Client({ connectionString: core.db.url });
+    await owner.connect();
+    await owner.query(`update beacon.jobs set raw = '{}' where id = $1`, [job]);
+    await owner.end();
+    await relayOnce(core.relay);
+    expect(await core.ended(job)).toBe('failed');
+    expect(await executions(job)).toMatchObject([{ state: 'failed', failure: { code: 'backend_error' } }]);
+    await expectWhole(job);
+  });
 
   it('whose workflow was terminated is ended by a repair', async () => {
     scripts.set('builtin:orphan', () => ({ kind: 'hang' }));
