@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { failure } from '../domain/failure.ts';
 import type { AttestedAttempt } from '../store/attest-reads.ts';
-import type { EndedExecution } from '../store/job-end.ts';
 import { decide, decideJobEnd } from './outcome.ts';
 
 function attempt(state: AttestedAttempt['state'], code?: Parameters<typeof failure>[0]): AttestedAttempt {

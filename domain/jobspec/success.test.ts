@@ -1,14 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TerminalOutcome } from '../states.ts';
-import type { Region } from './region.ts';
-import { jobOutcome, meetsSuccessRule, reachesRate } from './success.ts';
-
-const rule = (total: number, minRegions: number, rate: number): Parameters<typeof meetsSuccessRule>[0] => ({
-  executions: Array.from({ length: total }, () => [0, -1, -1]),
-  min_regions: minRegions,
-  min_success_rate: rate,
-});
+import { decideJob, reachesRate, type Answer, type SuccessRule } from './success.ts';
 
 describe('the success rule', () => {
   it('compares with the decimal that was written, exactly', () => {
@@ -47,29 +40,44 @@ describe('the success rule', () => {
     expect(reachesRate(0, 1_000, 1e-7)).toBe(false);
     expect(reachesRate(1_000, 1_000, 1)).toBe(true);
   });
+});
+
+describe('how a job ended', () => {
+  const rule = (planned: number, minRegions: number, rate: number): SuccessRule => ({
+    planned,
+    min_regions: minRegions,
+    min_success_rate: rate,
+  });
+  const answers = (...rows: [TerminalOutcome, string | null][]): Answer[] =>
+    rows.map(([outcome, region]) => ({ outcome, region }));
+  const spread = (...outcomes: TerminalOutcome[]): Answer[] =>
+    outcomes.map((outcome, i) => ({ outcome, region: `R${i}` }));
+
+  it.each([
+    [spread('completed', 'completed', 'completed'), false, 'completed'],
+    [spread('completed', 'completed', 'failed'), false, 'completed'],
+    [spread('completed', 'failed', 'failed'), false, 'failed'],
+    [spread('completed', 'failed', 'expired'), false, 'expired'],
+    [spread('completed', 'completed', 'expired'), false, 'completed'],
+    [spread('completed', 'completed', 'cancelled'), false, 'cancelled'],
+    [spread('completed', 'completed', 'failed'), true, 'cancelled'],
+    [spread('completed', 'completed', 'completed'), true, 'completed'],
+  ])('case %#', (ended, cancelRequested, outcome) => {
+    expect(decideJob(rule(3, 2, 0.67), ended, cancelRequested)).toBe(outcome);
+  });
 
   it('counts a region where an execution ran, and once', () => {
-    const ended = (
-      ...rows: [TerminalOutcome, Region | null][]
-    ): { outcome: TerminalOutcome; region: Region | null }[] =>
-      rows.map(([outcome, region]) => ({ outcome, region }));
-    expect(
-      jobOutcome(rule(3, 2, 0.67), ended(['completed', 'US'], ['completed', 'EU'], ['failed', 'APAC'])),
-    ).toBe('completed');
-    expect(
-      jobOutcome(rule(3, 2, 0.67), ended(['completed', 'US'], ['completed', 'US'], ['failed', 'EU'])),
-    ).toBe('failed');
-    expect(
-      jobOutcome(rule(3, 1, 0.67), ended(['completed', 'US'], ['expired', 'EU'], ['cancelled', null])),
-    ).toBe('failed');
+    const twice = answers(['completed', 'US'], ['completed', 'US'], ['failed', 'EU']);
+    expect(decideJob(rule(3, 2, 0.67), twice, false)).toBe('failed');
+    expect(decideJob(rule(3, 1, 0.67), twice, false)).toBe('completed');
+    expect(decideJob(rule(1, 1, 0.67), answers(['completed', null]), false)).toBe('failed');
   });
 
   it('divides by what was planned, not by what is there', () => {
-    expect(jobOutcome(rule(3, 1, 0.67), [{ outcome: 'completed', region: 'US' }])).toBe('failed');
+    expect(decideJob(rule(3, 1, 0.67), answers(['completed', 'US']), false)).toBe('failed');
   });
 
   it('fails a job of nothing', () => {
-    expect(jobOutcome(rule(0, 1, 0.67), [])).toBe('failed');
-    expect(meetsSuccessRule(rule(0, 1, 0.67), 0, 0)).toBe(false);
+    expect(decideJob(rule(0, 1, 0.67), [], false)).toBe('failed');
   });
 });

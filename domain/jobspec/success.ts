@@ -1,40 +1,42 @@
 import type { TerminalOutcome } from '../states.ts';
-import type { Plan } from './plan.ts';
-import type { Region } from './region.ts';
 
 /** Means two thirds, as its writers meant it: 2 of 3 passes. */
 export const DEFAULT_MIN_SUCCESS_RATE = 0.67;
 
-export type SuccessRule = Pick<Plan, 'executions' | 'min_regions' | 'min_success_rate'>;
+/** When a job counts as completed, as its plan froze it. */
+export interface SuccessRule {
+  /** How many executions the job planned. */
+  planned: number;
+  min_regions: number;
+  min_success_rate: number;
+}
 
 /** The current answer for one planned execution: the last of its chain of follow-ups. */
-export interface EndedExecution {
+export interface Answer {
   outcome: TerminalOutcome;
   /** Where it ran; null when it ran nowhere. */
-  region: Region | null;
+  region: string | null;
 }
 
 /**
- * Whether a job whose executions have all ended is completed (spec: core §1): enough of all planned executions
- * completed, in enough regions. Cancelled and expired jobs are not decided here.
+ * How a job ended, once all its executions have (spec: core §1). A cancelled job is `cancelled` unless everything
+ * completed. Otherwise enough of all that was planned must have completed, in enough regions; a job that misses that
+ * because time ran out is `expired`.
  */
-export function jobOutcome(plan: SuccessRule, ended: Iterable<EndedExecution>): 'completed' | 'failed' {
-  const regions = new Set<Region>();
-  let completed = 0;
-  for (const { outcome, region } of ended) {
-    if (outcome !== 'completed') continue;
-    completed++;
-    if (region !== null) regions.add(region);
-  }
-  return meetsSuccessRule(plan, completed, regions.size) ? 'completed' : 'failed';
-}
-
-/** The same over counts: executions completed, and distinct regions in which one was. */
-export function meetsSuccessRule(plan: SuccessRule, completed: number, regionsCompleted: number): boolean {
-  return (
-    regionsCompleted >= plan.min_regions &&
-    reachesRate(completed, plan.executions.length, plan.min_success_rate)
-  );
+export function decideJob(
+  rule: SuccessRule,
+  answers: readonly Answer[],
+  cancelRequested: boolean,
+): TerminalOutcome {
+  const ended = (outcome: TerminalOutcome) => answers.filter((answer) => answer.outcome === outcome);
+  const completed = ended('completed');
+  const stopped = cancelRequested || ended('cancelled').length > 0;
+  if (stopped && completed.length < rule.planned) return 'cancelled';
+  const regions = new Set(completed.flatMap((answer) => answer.region ?? []));
+  const met =
+    regions.size >= rule.min_regions && reachesRate(completed.length, rule.planned, rule.min_success_rate);
+  if (met) return 'completed';
+  return ended('expired').length > 0 ? 'expired' : 'failed';
 }
 
 /**

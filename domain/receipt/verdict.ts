@@ -1,4 +1,5 @@
 import type { TerminalOutcome } from '../states.ts';
+import type { PlannedRow } from './planned-row.ts';
 
 /** The links of the chain, by the names in which a verdict tells the first one that is broken. */
 export const LINKS = [
@@ -40,9 +41,10 @@ export interface SpecFacts {
   publicKey: string;
   /** The job's id, when the spec names one. */
   jobId?: string;
-  /** The success rule and number of executions that the spec asks for, compared with the summary when given. */
-  rule?: { min_regions: number; min_success_rate: number };
-  planned?: number;
+  /** The success rule that the spec asks for. */
+  rule: { min_regions: number; min_success_rate: number };
+  /** Every execution that the spec asks for. */
+  planned: readonly PlannedRow[];
 }
 
 export interface CheckedExecution {

@@ -58,6 +58,12 @@ export class LogCheck {
     return index;
   }
 
+  /** A receipt key's start is entry 0: a log has one receipt key, and everything else in it comes after. */
+  verifyKeyStart(entry: LogLink, where: string): void {
+    const index = this.verifyInclusion(entry, 'key', where);
+    demand(index === 0, 'key', where, `the receipt key starts at entry ${index}, not at entry 0 of the log`);
+  }
+
   #parse(entry: LogLink, link: Link, where: string) {
     return within(link, where, () => parseTlogProof(entry.tlog_proof));
   }

@@ -38,7 +38,8 @@ export function verifyKeyEntry(
   });
 }
 
-export interface SignedDocument {
+/** A document and what its envelope must say of it. */
+export interface ClaimedDocument {
   /** The exact bytes of receipt or summary. */
   bytes: Uint8Array;
   kind: 'receipt' | 'summary';
@@ -48,7 +49,7 @@ export interface SignedDocument {
 
 /** Checks envelope, statement and leaf of a document; answers the digest of its bytes. */
 export function verifySigned(
-  document: SignedDocument,
+  document: ClaimedDocument,
   entry: LogLink,
   keys: ReadonlyMap<string, ReceiptKey>,
   verifiers: Verifiers,

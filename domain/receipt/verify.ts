@@ -12,6 +12,7 @@ import { cidOfDigest } from './cid.ts';
 import { verifyCompleteness, type FoundReceipt } from './completeness.ts';
 import { parseExecutionReceipt, type Origin } from './execution-receipt.ts';
 import { parseJobSummary } from './job-summary.ts';
+import { describeRow, rowKey, rowOf } from './planned-row.ts';
 import { receiptStatement, summaryStatement } from './statement.ts';
 import type { ReceiptLink } from './bundle.ts';
 import { BrokenLink, demand, within, type SpecFacts, type Trust, type Verdict } from './verdict.ts';
@@ -34,25 +35,11 @@ const WITHOUT_SPEC = 'no job spec in the bundle: its signature was not checked';
 
 /** `bundle` is what `readBundle` takes: the parsed JSON of a bundle file. Never throws on account of its input. */
 export function verifyBundle(bundle: unknown, trust: Trust, tools: VerifyTools): Verdict {
-  return settle(() => {
+  try {
     const read: Bundle = within('bundle', '', () => readBundle(bundle));
     return read.media_type === EXECUTION_BUNDLE
       ? checkExecution(read, trust, tools)
       : checkJob(read, trust, tools);
-  });
-}
-
-export function verifyExecutionBundle(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
-  return settle(() => checkExecution(bundle, trust, tools));
-}
-
-export function verifyJobBundle(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict {
-  return settle(() => checkJob(bundle, trust, tools));
-}
-
-function settle(check: () => Verdict): Verdict {
-  try {
-    return check();
   } catch (error) {
     if (!(error instanceof BrokenLink)) throw error;
     return { ok: false, link: error.code, where: error.where, reason: error.message };
@@ -65,13 +52,18 @@ function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTool
   const key = verifyKeyEntry(bundle.key_proof, trust, verifiers, 'key_proof');
   const keys = new Map([[key.id, key]]);
   const { receipt, digest } = checkReceipt(bundle, keys, verifiers, 'receipt');
-  if (spec !== undefined) demandSpec(receipt.origin, spec, 'receipt');
+  if (spec !== undefined) {
+    demandSpec(receipt.origin, spec, 'receipt');
+    const row = rowOf(receipt);
+    const asked = spec.facts.planned.some((planned) => rowKey(planned) === rowKey(row));
+    demand(asked, 'spec', 'receipt', `the job spec asks for no such execution (${describeRow(row)})`);
+  }
 
   const log = new LogCheck(trust, verifiers);
   log.verifyCheckpoint(bundle, 'receipt');
   log.verifyCheckpoint(bundle.key_proof, 'key_proof');
   const logIndex = log.verifyInclusion(bundle, 'proof', 'receipt');
-  log.verifyInclusion(bundle.key_proof, 'key', 'key_proof');
+  log.verifyKeyStart(bundle.key_proof, 'key_proof');
   const { execution_id: executionId, outcome, origin } = receipt;
   return {
     ok: true,
@@ -120,7 +112,7 @@ function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict 
   const keyEntries = bundle.key_proofs.map((entry, i): [LogLink, string] => [entry, `key_proofs[${i}]`]);
   for (const [entry, where] of [...entries, ...keyEntries]) log.verifyCheckpoint(entry, where);
   const indexes = entries.map(([entry, where]) => log.verifyInclusion(entry, 'proof', where));
-  for (const [entry, where] of keyEntries) log.verifyInclusion(entry, 'key', where);
+  for (const [entry, where] of keyEntries) log.verifyKeyStart(entry, where);
   return {
     ok: true,
     kind: 'job',

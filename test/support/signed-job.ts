@@ -25,10 +25,11 @@ import {
 } from '../../domain/receipt/bundle.ts';
 import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
 import type { JobSummary } from '../../domain/receipt/job-summary.ts';
+import type { PlannedRow } from '../../domain/receipt/planned-row.ts';
 import { specVerifier } from '../../domain/receipt/spec-facts.ts';
 import type { Trust } from '../../domain/receipt/verdict.ts';
 import type { VerifyTools } from '../../domain/receipt/verify.ts';
-import { jobSpec, signedSpec } from './jobs.ts';
+import { jobSpec, signedSpec, type SpecOptions } from './jobs.ts';
 
 const hash = treeHash(nodeSha256);
 const ORIGIN = 'beacon.test/log';
@@ -49,19 +50,27 @@ export interface SignedJob {
   receipts: ExecutionReceipt[];
   summary: JobSummary;
   /** Signs and logs other documents instead, under the same keys: for bundles that are whole but say something else. */
-  remade(change: { receipts?: ExecutionReceipt[]; summary?: Partial<JobSummary> }): Promise<JobBundle>;
+  remade(change: Remake): Promise<JobBundle>;
+}
+
+interface Remake {
+  receipts?: ExecutionReceipt[];
+  summary?: Partial<JobSummary>;
+  /** The receipt key starts in the log after a foreign one did. */
+  keySecond?: boolean;
 }
 
 /** A job of three regions as it comes out of a log, with real keys, in memory. */
-export async function signedJob(): Promise<SignedJob> {
-  const spec = signedSpec(
-    jobSpec({ id: 'job-1', regions: ['US', 'EU', 'APAC'], constraints: { min_regions: 2 } }),
-  );
-  const { form, publicKey, rule } = specVerifier(nodeVerifiers)(spec);
+export async function signedJob({
+  regions = ['US', 'EU', 'APAC'],
+  ...options
+}: Omit<SpecOptions, 'id' | 'constraints'> = {}): Promise<SignedJob> {
+  const spec = signedSpec(jobSpec({ id: 'job-1', regions, constraints: { min_regions: 2 }, ...options }));
+  const { form, publicKey, rule, planned } = specVerifier(nodeVerifiers)(spec);
   const origin = { kind: 'job', id: 'job-1', spec_sha256: sha256Hex(spec), form, public_key: publicKey };
   const receiptKey = generateReceiptKey();
   const logSigner = generateLogKey().signerFor(ORIGIN);
-  const receipts = ['US', 'EU', 'APAC'].map((region, i) => receiptOf(origin, region, i));
+  const receipts = planned.map((row, i) => receiptOf(origin, row, i));
 
   const summaryOf = (of: readonly ExecutionReceipt[]): JobSummary => ({
     type: 'job-summary/v1',
@@ -69,13 +78,14 @@ export async function signedJob(): Promise<SignedJob> {
     version: 1,
     origin,
     outcome: 'completed',
-    rule: rule!,
+    rule,
     counts: { total: of.length, completed: of.length, failed: 0, cancelled: 0, expired: 0 },
     executions: of.map((receipt) => ({
       execution_id: receipt.execution_id,
       outcome: receipt.outcome,
       receipt_sha256: toHex(buildReceipt(receipt, receiptKey).digest),
       region: receipt.region?.requested ?? null,
+      ...(receipt.follows === undefined ? {} : { follows: receipt.follows }),
     })),
     manifest_cid: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku',
     ended_at: ENDED_AT,
@@ -83,11 +93,13 @@ export async function signedJob(): Promise<SignedJob> {
     software,
   });
 
-  async function bundle(of: ExecutionReceipt[], summary: JobSummary): Promise<JobBundle> {
+  async function bundle(of: ExecutionReceipt[], summary: JobSummary, keySecond = false): Promise<JobBundle> {
     const key = buildKeyEntry(receiptKey);
+    const before = keySecond ? [buildKeyEntry(generateReceiptKey())] : [];
     const signedReceipts = of.map((receipt) => buildReceipt(receipt, receiptKey));
     const signedSummary = buildJobSummary(summary, receiptKey);
-    const links = await logged([key, ...signedReceipts, signedSummary], logSigner);
+    const all = await logged([...before, key, ...signedReceipts, signedSummary], logSigner);
+    const links = all.slice(before.length);
     return {
       media_type: JOB_BUNDLE,
       spec: toBase64(spec),
@@ -114,23 +126,26 @@ export async function signedJob(): Promise<SignedJob> {
     summary,
     remade: (change) => {
       const of = change.receipts ?? receipts;
-      return bundle(of, { ...summaryOf(of), ...change.summary });
+      return bundle(of, { ...summaryOf(of), ...change.summary }, change.keySecond);
     },
   };
 }
 
-function receiptOf(origin: ExecutionReceipt['origin'], region: string, index: number): ExecutionReceipt {
-  const inline = `{"answer":"from ${region}"}`;
+function receiptOf(origin: ExecutionReceipt['origin'], row: PlannedRow, index: number): ExecutionReceipt {
+  const { region, model, question } = row;
+  const inline = `{"answer":"from ${region ?? 'nowhere'}"}`;
   const started = '2026-01-01T00:00:00.000Z';
   return {
     type: 'execution-receipt/v1',
     execution_id: `0197a000-0000-7000-8000-00000000000${index}`,
     origin,
+    ...(model === null ? {} : { model }),
+    ...(question === null ? {} : { question }),
     outcome: 'completed',
     backend: 'local',
     region: { requested: region, claimed: null, observed: null, verified: false, method: 'none' },
     provider: 'local',
-    image_requested: 'builtin:echo',
+    image_requested: row.image,
     image_executed: `sha256:${'ab'.repeat(32)}`,
     isolation: 'process',
     attempts: [
@@ -147,7 +162,7 @@ function receiptOf(origin: ExecutionReceipt['origin'], region: string, index: nu
     ],
     started_at: started,
     duration_ms: 12.5,
-    input_sha256: sha256Hex('input'),
+    input_sha256: row.inputSha256,
     output: { sha256: sha256Hex(inline), size: inline.length, inline },
     files: [],
     limits: { memory_bytes: null, wall_ms: 600_000 },
