@@ -92,7 +92,8 @@ export function createLocalBackend(settings: LocalSettings, { log }: LocalDeps):
     },
     async release(names) {
       for (const name of names) running.get(name)?.abort(new Error(`the attempt ${name} was released`));
-      await removeTraces(await traces(), names);
+      const stuck = await removeTraces(await traces(), names);
+      if (stuck.length > 0) throw new Error(`processes of ${stuck.join(', ')} do not end`);
     },
     async reap(alive) {
       const found = await traces();
@@ -100,7 +101,8 @@ export function createLocalBackend(settings: LocalSettings, { log }: LocalDeps):
       for (const name of await tracedNames(found))
         if (!running.has(name) && !(await alive(name))) dead.push(name);
       if (dead.length > 0) log.info({ names: dead }, 'leftovers of earlier attempts are removed');
-      await removeTraces(found, dead);
+      const stuck = await removeTraces(found, dead);
+      if (stuck.length > 0) log.warn({ names: stuck }, 'processes of earlier attempts do not end');
     },
   };
 }

@@ -20,23 +20,32 @@ export function markOf(stateId: string, name: string): string {
   return `${stateId}/${name}`;
 }
 
-/** Ends and removes whatever carries one of the names, whoever started it. "Already gone" is success. */
-export async function removeTraces(traces: Traces, names: string[]): Promise<void> {
-  if (names.length === 0) return;
+/**
+ * Ends and removes whatever carries one of the names, whoever started it; "already gone" is success. Answers the names
+ * whose processes do not end.
+ */
+export async function removeTraces(traces: Traces, names: string[]): Promise<string[]> {
+  if (names.length === 0) return [];
+  const stuck: string[] = [];
   const wanted = new Set(names.map(checkedName));
   if (traces.engine !== null)
     for (const { name, container } of await labelledContainers(traces.engine, traces.stateId))
       if (wanted.has(name)) await removeContainer(container);
   for (const name of wanted) {
     const group = traces.groups?.names().includes(name) === true ? traces.groups.open(name) : null;
-    await waitUntil(() => {
+    const gone = await waitUntil(() => {
       const left = [...processesMarked(markOf(traces.stateId, name)), ...(group?.processes() ?? [])];
       left.forEach(kill);
       return left.length === 0;
     }, WAITS.treeGoneMs);
+    if (!gone) {
+      stuck.push(name);
+      continue;
+    }
     await group?.remove();
     await removeFolder(join(traces.stateFolder, 'jobs', name));
   }
+  return stuck;
 }
 
 /** Every name that something of ours on this machine still carries. */
