@@ -226,6 +226,11 @@ describe('the OpenAPI document', () => {
         '/metrics',
       ]),
     );
+    expect(json.paths['/api/v1/jobs'].get.parameters).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'limit', schema: expect.objectContaining({ type: 'integer' }) }),
+      ]),
+    );
     expect(json.paths['/api/v1/jobs'].post.requestBody.content['application/json'].schema.required).toEqual(
       expect.arrayContaining(['signature', 'public_key']),
     );

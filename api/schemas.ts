@@ -11,9 +11,19 @@ export const problem = z.object({
   request_id: z.string(),
 });
 
+/** A whole number of a query, in digits: empty text, which JavaScript would read as 0, is none. */
+export function wholeNumber(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^\d{1,16}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    .meta({ type: 'integer', minimum: min, maximum: max });
+}
+
 /** A number of a query; what is no number in range counts as not given, as older clients expect. */
 export function lenientInt(min: number, max: number, fallback: number) {
-  return z.coerce.number().int().min(min).max(max).catch(fallback);
+  return wholeNumber(min, max).optional().default(fallback).catch(fallback);
 }
 
 export const jobId = z.object({ id: z.string().describe('Job id.') });
@@ -38,7 +48,6 @@ export const executionItem = z.object({
   follows: z.string().nullable(),
   status: z.string(),
   phase: z.string().nullable(),
-  detail: z.string().nullable(),
   region: z.string().nullable(),
   region_ran: z.string().nullable(),
   region_claimed: z.string().nullable(),
@@ -66,3 +75,14 @@ export const executionItem = z.object({
   failure: z.unknown().nullable(),
 });
 export type ExecutionItem = z.infer<typeof executionItem>;
+
+/** How often an execution was tried, in the words of older clients. */
+export const triedExecution = executionItem.extend({
+  retry_count: z.int().describe('Attempts after the first.'),
+  max_retries: z.int().nullable().describe("The most that the job's plan allows, over all regions."),
+  last_retry_at: timeOrNull,
+  retry_history: z.array(z.looseObject({})).describe('Every attempt that is not the last.'),
+  original_error: z.string().nullable().describe('Why the first attempt that failed did so.'),
+  system_prompt: z.null(),
+});
+export type TriedExecution = z.infer<typeof triedExecution>;

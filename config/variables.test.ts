@@ -29,6 +29,10 @@ describe('settings', () => {
     expect(readSettings({ HTTP_PORT: '', BACKENDS: '' })).toEqual(readSettings({}));
   });
 
+  it.each([' ', '0x10', '1e3', 'many', '1.5'])('take no %j for a number', (text) => {
+    expect(() => readSettings({ BACKLOG_LIMIT: text })).toThrow(/BACKLOG_LIMIT/);
+  });
+
   it('read ordered backends by region', () => {
     expect(readSettings({ BACKENDS: 'US=local; *=local' }).BACKENDS).toEqual({
       US: ['local'],

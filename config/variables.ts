@@ -16,11 +16,11 @@ const text = (fallback: string | null = null) =>
     .nullish()
     .transform((value) => value ?? fallback);
 const int = (fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}) =>
-  z.coerce
-    .number()
-    .int()
-    .min(min)
-    .max(max)
+  z
+    .string()
+    .regex(/^[+-]?\d{1,16}$/, 'is not a whole number')
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
     .or(z.undefined().transform(() => fallback));
 const flag = (fallback: boolean) =>
   z
@@ -82,6 +82,13 @@ const port = z
     const host = at > 0 ? value!.slice(0, at) : null;
     return { host, port: Number((value ?? ':8090').slice(at + 1)) };
   });
+
+/** As HTTP_PORT, or null when unset. */
+const optionalPort = z
+  .string()
+  .regex(/^([^:]*:)?\d{1,5}$/, 'must be a port, :port or host:port')
+  .optional()
+  .transform((value) => (value === undefined ? null : port.parse(value)));
 
 const range = z
   .string()
@@ -166,6 +173,21 @@ export const VARIABLES = {
   RECONCILE_ABSENCE: {
     doc: 'Seconds that a workflow must be unknown before it is started again. Default 30.',
     schema: int(30, { min: 1 }),
+  },
+  AUDIT_INTERVAL: {
+    doc: 'Seconds between rounds in which a relay audits the log. Default 300.',
+    schema: int(300, { min: 1 }),
+  },
+  ROLE_PORT: {
+    doc: 'Where `beacon worker` or `beacon relay` serves /health/live, /health/ready and its own /metrics: port (on loopback) or host:port. One process each, so not with `beacon up`. Default: nowhere.',
+    schema: optionalPort,
+  },
+  TEMPORAL_METRICS_ADDRESS: {
+    doc: "Where `beacon worker` serves the Temporal SDK's temporal_* metrics, ip:port. One process each, so not with `beacon up`. Default: nowhere.",
+    schema: z
+      .string()
+      .regex(/^[\d.]+:\d{1,5}$/, 'must be ip:port')
+      .or(z.undefined().transform(() => null)),
   },
   TRUST_ENFORCE: {
     doc: 'Take only fresh specs of trusted keys, with a nonce. Default false.',

@@ -18,7 +18,6 @@ export interface ExecutionRow {
   question_text: string | null;
   state: ExecutionState;
   phase: string | null;
-  detail: string | null;
   attempt: number;
   backend: string | null;
   provider: string | null;
@@ -37,7 +36,7 @@ export interface ExecutionRow {
 }
 
 const EXECUTION_COLUMNS = `e.id, e.number, e.job_id, e.idx, e.follows, e.region, e.model, e.question, e.question_text,
-  e.state, e.phase, e.detail, e.attempt, e.backend, e.provider, e.region_ran, e.region_claimed, e.region_observed,
+  e.state, e.phase, e.attempt, e.backend, e.provider, e.region_ran, e.region_claimed, e.region_observed,
   e.failure, e.receipt_cid, e.output_sha256, e.created_at, e.started_at, e.ended_at, e.duration_ms`;
 
 /** The output when it fits `$at` bytes; the length is read without reading the bytes. */
@@ -85,25 +84,38 @@ export async function latestAttestedExecution(
   return rows[0];
 }
 
-/** Executions of all jobs that `viewer` may list, newest first. */
+/** Where a page of the list ended. `at` is PostgreSQL's own text of the time: a Date would lose its microseconds. */
+export interface ExecutionPosition {
+  at: string;
+  id: string;
+}
+
+/** Executions of all jobs that `viewer` may list, newest first. Outputs are read for the rows of the page only. */
 export async function listExecutions(
   db: Queryable,
-  { limit, offset, outputBytes }: PageInput,
+  { limit, offset, after, outputBytes }: PageInput & { after?: ExecutionPosition },
   viewer: Viewer,
-): Promise<ExecutionRow[]> {
-  const { rows } = await db.query<ExecutionRow>(
-    `select ${EXECUTION_COLUMNS}, ${smallOutput(5)} from executions e left join jobs j on j.id = e.job_id
-     where j.id is null or ${visibleTo('j', 1)}
-     order by e.created_at desc, e.id desc limit $3 offset $4`,
-    [...viewerValues(viewer), limit, offset, outputBytes],
+): Promise<(ExecutionRow & { at: string })[]> {
+  const { rows } = await db.query<ExecutionRow & { at: string }>(
+    `select ${EXECUTION_COLUMNS}, ${smallOutput(5)},
+            to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+     from (
+       select e.* from executions e left join jobs j on j.id = e.job_id
+       where (j.id is null or ${visibleTo('j', 1)})
+         and ($6::timestamptz is null or (e.created_at, e.id) < ($6, $7::uuid))
+       order by e.created_at desc, e.id desc limit $3 offset $4
+     ) e order by e.created_at desc, e.id desc`,
+    [...viewerValues(viewer), limit, offset, outputBytes, after?.at ?? null, after?.id ?? null],
   );
   return rows;
 }
 
+/** How many there are for `viewer`: the public ones are counted where they are stored, private jobs have an index. */
 export async function countExecutions(db: Queryable, viewer: Viewer): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
-    `select (select count(*) from executions) -
-            (select coalesce(sum(j.total), 0)::bigint from jobs j where ${visibleTo('j', 1)} is not true) as n`,
+    `select (select coalesce(sum(value), 0)::bigint from counters where name = 'executions_public') +
+            (select coalesce(sum(total), 0)::bigint from jobs
+             where visibility = 'private' and ($1::bool or owner = $2::text)) as n`,
     viewerValues(viewer),
   );
   return rows[0]?.n ?? 0;
@@ -136,13 +148,19 @@ export interface AttemptRow {
   duration_ms: number | null;
 }
 
-export async function listAttempts(db: Queryable, executionId: string): Promise<AttemptRow[]> {
-  const { rows } = await db.query<AttemptRow>(
-    `select attempt, number, state, backend, region, budget_ms, failure, created_at, ended_at, duration_ms
-     from attempts where execution_id = $1 order by attempt`,
-    [executionId],
+/** Attempts of these executions, each execution's in their order. */
+export async function listAttempts(
+  db: Queryable,
+  executionIds: readonly string[],
+): Promise<Map<string, AttemptRow[]>> {
+  const { rows } = await db.query<AttemptRow & { execution_id: string }>(
+    `select execution_id, attempt, number, state, backend, region, budget_ms, failure, created_at, ended_at, duration_ms
+     from attempts where execution_id = any($1::uuid[]) order by execution_id, attempt`,
+    [executionIds],
   );
-  return rows;
+  const attempts = new Map<string, AttemptRow[]>(executionIds.map((id) => [id, []]));
+  for (const { execution_id: id, ...attempt } of rows) attempts.get(id)?.push(attempt);
+  return attempts;
 }
 
 export interface FileRow {

@@ -1,3 +1,4 @@
+import type { Plan } from '../domain/jobspec/plan.ts';
 import type { JobState } from '../domain/states.ts';
 import type { Queryable } from './pool.ts';
 import { viewerValues, visibleTo, type Viewer } from './principals.ts';
@@ -18,13 +19,12 @@ export interface JobRow {
   created_at: Date;
   started_at: Date | null;
   ended_at: Date | null;
-  failure: object | null;
   summary_cid: string | null;
   manifest_cid: string | null;
 }
 
 const JOB_COLUMNS = `j.id, j.owner, j.form, j.name, j.visibility, j.state, j.version, j.total, j.open, j.completed,
-  j.cancel_requested_at, j.created_at, j.started_at, j.ended_at, j.failure, j.summary_cid, j.manifest_cid`;
+  j.cancel_requested_at, j.created_at, j.started_at, j.ended_at, j.summary_cid, j.manifest_cid`;
 
 /** A job that `viewer` may see, by its primary key, with the bytes that were received. */
 export async function getJob(
@@ -57,7 +57,7 @@ export interface JobPosition {
 }
 
 export interface JobListInput {
-  states?: readonly JobState[];
+  state?: JobState;
   after?: JobPosition;
   limit: number;
   viewer: Viewer;
@@ -66,19 +66,25 @@ export interface JobListInput {
 /** Newest first; a job that is accepted while somebody pages comes before his first page and moves nothing. */
 export async function listJobs(
   db: Queryable,
-  { states, after, limit, viewer }: JobListInput,
+  { state, after, limit, viewer }: JobListInput,
 ): Promise<(JobRow & { at: string })[]> {
   const { rows } = await db.query<JobRow & { at: string }>(
     `select ${JOB_COLUMNS}, to_char(j.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
      from jobs j
      where ${visibleTo('j', 1)}
-       and ($3::text[] is null or j.state = any ($3))
+       and ${state === undefined ? '$3::text is null' : 'j.state = $3'}
        and ($4::timestamptz is null or (j.created_at, j.id) < ($4, $5::text collate "C"))
      order by j.created_at desc, j.id desc
      limit $6`,
-    [...viewerValues(viewer), states ?? null, after?.at ?? null, after?.id ?? null, limit],
+    [...viewerValues(viewer), state ?? null, after?.at ?? null, after?.id ?? null, limit],
   );
   return rows;
+}
+
+/** What a job froze at submit; the caller asked before whether the job may be seen. */
+export async function getPlan(db: Queryable, jobId: string): Promise<Plan | undefined> {
+  const { rows } = await db.query<{ plan: Plan }>('select plan from jobs where id = $1', [jobId]);
+  return rows[0]?.plan;
 }
 
 export interface EventRow {

@@ -10,12 +10,16 @@ export interface CidRow {
   execution_id: string | null;
 }
 
-/** What `cid` names, unless it belongs to a job that `viewer` may not see. */
+/**
+ * What `cid` names, as far as `viewer` may see it: jobs that hold the same bytes have a row each, and those that he may
+ * not see change nothing in his answer. A file that repeats a document's bytes does not hide the document.
+ */
 export async function findCid(db: Queryable, cid: string, viewer: Viewer): Promise<CidRow | undefined> {
   const { rows } = await db.query<CidRow>(
     `select c.cid, c.digest, c.kind, c.job_id, c.execution_id
      from cids c left join jobs j on j.id = c.job_id
-     where c.cid = $3 and (j.id is null or ${visibleTo('j', 1)})`,
+     where c.cid = $3 and (j.id is null or ${visibleTo('j', 1)})
+     order by c.kind = 'file', c.job_id limit 1`,
     [...viewerValues(viewer), cid],
   );
   return rows[0];

@@ -1,5 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import type { Plan } from '../domain/jobspec/plan.ts';
+import { COUNTER_SHARDS } from './counters.ts';
 import { byteaArray, intArray, jsonArray, textArray, uuidArray } from './binary-array.ts';
 import type { Queryable } from './pool.ts';
 
@@ -35,9 +36,6 @@ export type Submitted =
   | { kind: 'id_taken'; id: string }
   | { kind: 'idempotency_key_reused'; id: string };
 
-/** Rows of the counters table per name (store/migrations): one is picked at random so that writers do not queue. */
-const COUNTER_SHARDS = 16;
-
 const INSERT_BATCH = {
   name: 'submit-batch',
   text: `
@@ -65,6 +63,9 @@ with job as (
   insert into outbox (kind, job_id, owner) select 'start', job.id, job.owner from job
 ), counted as (
   update counters set value = value + (select count(*) from job) where name = 'jobs_enqueued_total' and shard = $20
+), counted_executions as (
+  update counters set value = value + (select coalesce(sum(total), 0) from job where visibility = 'public')
+  where name = 'executions_public' and shard = $20
 )
 select id from job`,
 };

@@ -31,7 +31,6 @@ create table jobs (
   created_at timestamptz not null default now(),
   started_at timestamptz,
   ended_at timestamptz,
-  failure json,
   summary_cid text,
   manifest_cid text,
   constraint jobs_terminal_is_whole check (
@@ -43,6 +42,8 @@ create unique index jobs_nonce on jobs (owner, nonce) where nonce is not null;
 create unique index jobs_idempotency on jobs (owner, idempotency_key) where idempotency_key is not null;
 create index jobs_created on jobs (created_at desc, id desc);
 create index jobs_open on jobs (state, created_at) where state in ('accepted', 'running');
+create index jobs_state on jobs (state, created_at desc, id desc);
+create index jobs_private on jobs (owner, total) where visibility = 'private';
 
 -- One unit of work placed on one backend. `idx` is its position in the job's plan.
 create table executions (
@@ -61,7 +62,6 @@ create table executions (
     state in ('pending', 'placing', 'running', 'parked', 'completed', 'failed', 'cancelled', 'expired')
   ),
   phase text,
-  detail text,
   fence int not null default 0,
   attempt int not null default 0,
   backend text,
@@ -263,6 +263,14 @@ create table log_state (
   root bytea not null,
   -- The verifier key of the log, once its first checkpoint is to be signed; never another one.
   vkey text,
+  -- How many entries may be shown: those that the rollback guard remembers, or all where there is no guard.
+  published bigint not null default 0,
+  -- What the process that last held the lead said of itself, and why it signs nothing.
+  sequencer text check (sequencer in ('leading', 'refusing')),
+  refusal_code text,
+  refusal text,
+  rollback_guard text check (rollback_guard in ('file', 'none')),
+  sequencer_at timestamptz,
   updated_at timestamptz not null default now()
 );
 create table log_pending (
@@ -389,7 +397,8 @@ create trigger executions_terminal before update on executions
 
 insert into feed_head (epoch) values (substr(md5(random()::text || clock_timestamp()::text), 1, 12));
 insert into counters (name, shard)
-  select name, shard from unnest(array['jobs_enqueued_total', 'jobs_processed_total', 'jobs_failed_total', 'jobs_cancelled_total']) name,
+  select name, shard from unnest(array['jobs_enqueued_total', 'jobs_processed_total', 'jobs_failed_total', 'jobs_cancelled_total',
+                                       'executions_public']) name,
   generate_series(0, 15) shard;
 
 do $$ begin

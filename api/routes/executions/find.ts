@@ -4,7 +4,7 @@ import { ApiError } from '../../errors.ts';
 import type { Principal } from '../../principal.ts';
 import { viewerOf } from '../viewer.ts';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const NUMBER = /^[1-9]\d{0,9}$/;
 
 export function parseExecutionRef(text: string): ExecutionRef {

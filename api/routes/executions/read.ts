@@ -11,21 +11,23 @@ import {
 import { isTerminal } from '../../../domain/states.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
-import { executionId, executionItem, lenientInt, problem } from '../../schemas.ts';
+import { executionId, executionItem, lenientInt, problem, triedExecution } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { viewerOf } from '../viewer.ts';
-import { findExecution } from './find.ts';
-import { LIST_OUTPUT_BYTES } from './of-job.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { findExecution, UUID } from './find.ts';
+import { LIST_OUTPUT_BYTES, withTries } from './of-job.ts';
 import { attemptView, executionView, fileView } from './view.ts';
 
 const DEFAULT_EXECUTIONS = 10;
 const MAX_EXECUTIONS = 100;
-const MAX_OFFSET = 1_000_000;
+/** An offset is walked row by row; whoever goes further has the cursor. */
+const MAX_OFFSET = 10_000;
 const MAX_LOG_LINES = 1_000;
 const READ = { permission: 'read', mutates: false } as const;
 const LOG_CURSOR = /^(\d{1,9})\.(\d{1,9})$/;
 
-const details = executionItem.extend({
+const details = triedExecution.extend({
   attempts: z.array(z.looseObject({})),
   files: z.array(z.looseObject({})),
   receipt: z.unknown().nullable(),
@@ -39,6 +41,12 @@ const logLine = z.object({
   line: z.string(),
 });
 
+function executionPosition(cursor: string) {
+  const position = decodeCursor(cursor);
+  if (!UUID.test(position.id)) throw new ApiError('invalid_cursor');
+  return position;
+}
+
 export function registerExecutionReads(app: RouteApp, pool: Pool): void {
   app.get(
     '/api/v1/executions',
@@ -49,7 +57,11 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
         tags: ['executions'],
         querystring: z.object({
           limit: lenientInt(1, MAX_EXECUTIONS, DEFAULT_EXECUTIONS),
-          offset: lenientInt(0, MAX_OFFSET, 0),
+          offset: lenientInt(0, Number.MAX_SAFE_INTEGER, 0).refine(
+            (offset) => offset <= MAX_OFFSET,
+            `is at most ${MAX_OFFSET}: go on with cursor, the next_cursor of the page before`,
+          ),
+          cursor: z.string().max(512).optional().describe('`next_cursor` of the page before.'),
         }),
         response: {
           200: z.object({
@@ -57,18 +69,34 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
             limit: z.int(),
             offset: z.int(),
             total: z.int(),
+            next_cursor: z.string().nullable(),
           }),
+          '4xx': problem,
         },
       },
     },
     async (request) => {
-      const { limit, offset } = request.query;
+      const { limit, offset, cursor } = request.query;
       const viewer = viewerOf(request.principal);
+      const page = {
+        limit: limit + 1,
+        offset,
+        outputBytes: LIST_OUTPUT_BYTES,
+        ...(cursor === undefined || cursor === '' ? {} : { after: executionPosition(cursor) }),
+      };
       const [rows, total] = await Promise.all([
-        listExecutions(pool, { limit, offset, outputBytes: LIST_OUTPUT_BYTES }, viewer),
+        listExecutions(pool, page, viewer),
         countExecutions(pool, viewer),
       ]);
-      return { executions: rows.map(executionView), limit, offset, total };
+      const shown = rows.slice(0, limit);
+      const last = rows.length > limit ? shown.at(-1) : undefined;
+      return {
+        executions: shown.map(executionView),
+        limit,
+        offset,
+        total,
+        next_cursor: last === undefined ? null : encodeCursor(last),
+      };
     },
   );
 
@@ -86,14 +114,15 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
       },
       async (request) => {
         const row = await findExecution(pool, request.params.id, request.principal, LIMITS.outputInlineBytes);
-        const [attempts, files, receipt] = await Promise.all([
-          listAttempts(pool, row.id),
+        const [[tried], attempts, files, receipt] = await Promise.all([
+          withTries(pool, row.job_id, [row]),
+          listAttempts(pool, [row.id]),
           listFiles(pool, row.id, row.attempt),
           getReceipt(pool, row.id),
         ]);
         return {
-          ...executionView(row),
-          attempts: attempts.map(attemptView),
+          ...tried!,
+          attempts: (attempts.get(row.id) ?? []).map(attemptView),
           files: files.map((file) => fileView(row.id, file)),
           receipt: receipt === undefined ? null : (JSON.parse(receipt.bytes.toString('utf8')) as unknown),
         };

@@ -1,6 +1,7 @@
 import { fromUtf8, toHex } from '../../../domain/encoding.ts';
+import type { Plan } from '../../../domain/jobspec/plan.ts';
 import type { AttemptRow, ExecutionRow, FileRow } from '../../../store/execution-reads.ts';
-import type { ExecutionItem } from '../../schemas.ts';
+import type { ExecutionItem, TriedExecution } from '../../schemas.ts';
 
 const time = (value: Date | null): string | null => value?.toISOString() ?? null;
 
@@ -15,7 +16,6 @@ export function executionView(row: ExecutionRow): ExecutionItem {
     follows: row.follows,
     status: row.state,
     phase: row.phase,
-    detail: row.detail,
     region: row.region,
     region_ran: row.region_ran,
     region_claimed: row.region_claimed,
@@ -39,6 +39,31 @@ export function executionView(row: ExecutionRow): ExecutionItem {
     output_url: row.output_sha256 === null ? null : `${base}/output`,
     failure: row.failure,
   };
+}
+
+/** The same with its tries. Attempts that were lost do not count against `max_retries`. */
+export function triedExecutionView(
+  row: ExecutionRow,
+  attempts: readonly AttemptRow[],
+  plan: Plan | undefined,
+): TriedExecution {
+  const retries = attempts.slice(1);
+  return {
+    ...executionView(row),
+    retry_count: retries.length,
+    max_retries: plan === undefined ? null : maxRetries(plan, row.region),
+    last_retry_at: time(retries.at(-1)?.created_at ?? null),
+    retry_history: attempts.slice(0, -1).map(attemptView),
+    original_error: attempts.find(({ failure }) => failure !== null)?.failure?.message ?? null,
+    system_prompt: null,
+  };
+}
+
+function maxRetries(
+  { attempts_per_region: perRegion, fallback_regions: fallback }: Plan,
+  home: string | null,
+) {
+  return perRegion * (1 + fallback.filter((region) => region !== home).length) - 1;
 }
 
 function readable(bytes: Buffer): string | null {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OPERATOR_TOKEN, signedJob, testApi, testKey, type TestApi } from '../../../test/support/api.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
 
 let api: TestApi;
 const key = testKey();
@@ -66,6 +66,47 @@ describe('one job', () => {
     }
   });
 
+  test('tells how often an execution was tried in the words of older clients', async () => {
+    const id = await submit({ constraints: { regions: ['US'], fallback_regions: ['EU'] }, questions: [] });
+    const { rows } = await api.db.pool.query('select id from executions where job_id = $1', [id]);
+    const execution: string = rows[0].id;
+    await api.db.pool.query(
+      `insert into attempts (execution_id, attempt, state, backend, region, fence, budget_ms, failure, created_at)
+       values ($1, 1, 'failed', 'local', 'US', 1, 1000, '{"code": "provider_lost", "message": "gone away"}', '2026-01-01Z'),
+              ($1, 2, 'lost', 'local', 'US', 2, 1000, null, '2026-01-02Z'),
+              ($1, 3, 'active', 'local', 'US', 3, 1000, null, '2026-01-03Z')`,
+      [execution],
+    );
+    const tried = {
+      retry_count: 2,
+      // Three tries in each of two regions, the first of which is no retry.
+      max_retries: 5,
+      last_retry_at: '2026-01-03T00:00:00.000Z',
+      retry_history: [
+        { attempt: 1, status: 'failed', failure: { code: 'provider_lost' } },
+        { attempt: 2, status: 'lost' },
+      ],
+      original_error: 'gone away',
+      system_prompt: null,
+    };
+    expect((await api.get(`/api/v1/executions/${execution}/details`)).json).toMatchObject(tried);
+    expect((await api.get(`/api/v1/jobs/${id}/executions/all`)).json.executions).toMatchObject([tried]);
+    const untried = await submit();
+    expect((await api.get(`/api/v1/jobs/${untried}/executions/all`)).json.executions[0]).toMatchObject({
+      retry_count: 0,
+      last_retry_at: null,
+      retry_history: [],
+      original_error: null,
+    });
+  });
+
+  test('shows nothing that can never be known', async () => {
+    const id = await submit();
+    expect((await api.get(`/api/v1/jobs/${id}`)).json.job).not.toHaveProperty('failure');
+    const { executions } = (await api.get(`/api/v1/jobs/${id}/executions`)).json;
+    expect(executions[0]).not.toHaveProperty('detail');
+  });
+
   test('has its events in order, from after the one that was read', async () => {
     const id = await submit();
     const first = await api.get(`/api/v1/jobs/${id}/events`);
@@ -116,7 +157,59 @@ describe('a private job', () => {
   });
 });
 
+describe('the list of executions', () => {
+  test('goes on by cursor from page to page, and by offset only so far', async () => {
+    await using paged = await testApi();
+    for (const questions of [['a'], ['b', 'c']]) await paged.post(signedJob(key, { questions }));
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const { json } = await paged.get(`/api/v1/executions?limit=2&cursor=${cursor}`);
+      expect(json.total).toBe(9);
+      seen.push(...(json.executions as { id: string }[]).map(({ id }) => id));
+      cursor = json.next_cursor;
+    }
+    const { json: all } = await paged.get('/api/v1/executions?limit=100');
+    expect(seen).toEqual((all.executions as { id: string }[]).map(({ id }) => id));
+    expect((await paged.get('/api/v1/executions?offset=8')).json.executions).toMatchObject([{ id: seen[8] }]);
+    expect((await paged.get('/api/v1/executions?offset=10000')).json.executions).toEqual([]);
+    expect(await paged.get('/api/v1/executions?offset=10001')).toMatchObject({
+      status: 400,
+      json: {
+        code: 'validation_error',
+        error: expect.stringContaining('cursor'),
+        details: { field: 'offset' },
+      },
+    });
+    for (const id of ['no-uuid', key.text.slice(0, 4)]) {
+      const cursor = encodeCursor({ at: '2026-01-01T00:00:00.000000Z', id });
+      expect((await paged.get(`/api/v1/executions?cursor=${cursor}`)).json.code).toBe('invalid_cursor');
+    }
+  });
+
+  test('counts without reading executions, and private ones for those who see them only', async () => {
+    await using counted = await testApi();
+    const total = async (headers = {}): Promise<unknown> =>
+      (await counted.get('/api/v1/executions', headers)).json.total;
+    await counted.post(signedJob(key, { visibility: 'private' }));
+    await Promise.all(Array.from({ length: 5 }, () => counted.post(signedJob(key))));
+    expect([await total(), await total({ authorization: `Bearer ${OPERATOR_TOKEN}` })]).toEqual([30, 36]);
+    const { rows } = await counted.db.pool.query(
+      `select sum(value)::int as n from counters where name = 'executions_public'`,
+    );
+    expect(rows).toEqual([{ n: 30 }]);
+  });
+});
+
 describe('the list of jobs', () => {
+  test('of one status has an index that gives its order', async () => {
+    const { rows } = await api.db.pool.query(
+      `select indexdef from pg_indexes where schemaname = 'beacon' and tablename = 'jobs'`,
+    );
+    expect(rows.map(({ indexdef }) => indexdef as string).join('\n')).toContain(
+      '(state, created_at DESC, id DESC)',
+    );
+  });
+
   test('is [] and never null when it is empty', async () => {
     await using empty = await testApi();
     expect((await empty.get('/api/v1/jobs')).json).toEqual({ jobs: [], next_cursor: null });
@@ -125,6 +218,7 @@ describe('the list of jobs', () => {
       limit: 10,
       offset: 0,
       total: 0,
+      next_cursor: null,
     });
   });
 

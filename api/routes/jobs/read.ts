@@ -4,11 +4,11 @@ import { LIMITS } from '../../../domain/limits.ts';
 import { getJob, getJobState, listJobEvents, listJobs } from '../../../store/job-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
-import { executionItem, jobId, jobItem, lenientInt, problem } from '../../schemas.ts';
+import { executionItem, jobId, jobItem, lenientInt, problem, triedExecution } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
-import { jobExecutions } from '../executions/of-job.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { allJobExecutions, jobExecutions } from '../executions/of-job.ts';
 import { viewerOf } from '../viewer.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
 import { jobItemView, jobView } from './view.ts';
 
 const DEFAULT_JOBS = 50;
@@ -65,7 +65,7 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
         limit: limit + 1,
         viewer: viewerOf(request.principal),
         ...(cursor === undefined || cursor === '' ? {} : { after: decodeCursor(cursor) }),
-        ...(state === undefined ? {} : { states: [state] }),
+        ...(state === undefined ? {} : { state }),
       });
       const page = rows.slice(0, limit);
       const last = rows.length > limit ? page.at(-1) : undefined;
@@ -168,39 +168,60 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
     },
   );
 
-  for (const url of ['/api/v1/jobs/:id/executions', '/api/v1/jobs/:id/executions/all']) {
-    app.get(
-      url,
-      {
-        config: READ,
-        schema: {
-          summary: 'Executions of a job in the order of its plan.',
-          tags: ['jobs'],
-          params: jobId,
-          querystring: z.object({
-            limit: lenientInt(1, LIMITS.pageRows, LIMITS.pageRows),
-            offset: lenientInt(0, MAX_OFFSET, 0),
-          }),
-          response: {
-            200: z.object({
-              job_id: z.string(),
-              executions: z.array(executionItem),
-              limit: z.int(),
-              offset: z.int(),
-              total: z.int().describe('Executions that the job planned.'),
-            }),
-            '4xx': problem,
-          },
-        },
+  const ofJob = {
+    tags: ['jobs'],
+    params: jobId,
+    querystring: z.object({
+      limit: lenientInt(1, LIMITS.pageRows, LIMITS.pageRows),
+      offset: lenientInt(0, MAX_OFFSET, 0),
+    }),
+  };
+  const answer = <T extends z.ZodType>(item: T) => ({
+    200: z.object({
+      job_id: z.string(),
+      executions: z.array(item),
+      limit: z.int(),
+      offset: z.int(),
+      total: z.int().describe('Executions that the job planned.'),
+    }),
+    '4xx': problem,
+  });
+
+  app.get(
+    '/api/v1/jobs/:id/executions',
+    {
+      config: READ,
+      schema: {
+        ...ofJob,
+        summary: 'Executions of a job in the order of its plan.',
+        response: answer(executionItem),
       },
-      async (request) => {
-        const job = await getJobState(pool, request.params.id, viewerOf(request.principal));
-        if (job === undefined) throw new ApiError('job_not_found');
-        const { limit, offset } = request.query;
-        const include = url.endsWith('/all') ? 'all' : 'executions';
-        const executions = await jobExecutions(pool, job.id, include, { limit, offset });
-        return { job_id: job.id, executions, limit, offset, total: job.total };
+    },
+    async (request) => {
+      const job = await getJobState(pool, request.params.id, viewerOf(request.principal));
+      if (job === undefined) throw new ApiError('job_not_found');
+      const { limit, offset } = request.query;
+      const executions = await jobExecutions(pool, job.id, 'executions', { limit, offset });
+      return { job_id: job.id, executions, limit, offset, total: job.total };
+    },
+  );
+
+  app.get(
+    '/api/v1/jobs/:id/executions/all',
+    {
+      config: READ,
+      schema: {
+        ...ofJob,
+        summary: 'The same with executions that were tried again by request, and how often each was tried.',
+        response: answer(triedExecution),
       },
-    );
-  }
+    },
+    async (request) => {
+      const job = await getJobState(pool, request.params.id, viewerOf(request.principal));
+      if (job === undefined) throw new ApiError('job_not_found');
+      const { limit, offset } = request.query;
+      const executions = await allJobExecutions(pool, job.id, { limit, offset });
+      return { job_id: job.id, executions, limit, offset, total: job.total };
+    },
+  );
 }

@@ -31,7 +31,6 @@ export function jobView(row: JobRow & { raw: Buffer }) {
     form: row.form,
     result_version: row.version,
     cancel_requested_at: time(row.cancel_requested_at),
-    failure: row.failure,
     summary_cid: row.summary_cid,
     manifest_cid: row.manifest_cid,
     links: {

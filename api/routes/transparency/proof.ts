@@ -7,7 +7,7 @@ import { findCid, listReceiptCids } from '../../../store/log-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import type { Viewer } from '../../../store/principals.ts';
 import { ApiError } from '../../errors.ts';
-import { problem } from '../../schemas.ts';
+import { problem, wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { parseExecutionRef } from '../executions/find.ts';
 import { viewerOf } from '../viewer.ts';
@@ -34,7 +34,8 @@ const proof = z.object({
   subject_kind: z.string().optional(),
   execution_id: z.string().nullable().optional(),
   job_id: z.string().nullable().optional(),
-  ipfs_cid: z.string().nullable().optional(),
+  ipfs_cid: z.string().nullable().optional().describe('Of the receipt that the entry is about.'),
+  summary_cid: z.string().nullable().optional().describe('Of the job summary that the entry is about.'),
 });
 
 /** Inclusion proofs by entry, execution or CID; what several of them name must be one entry. */
@@ -47,9 +48,9 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: () => Promise<
         summary: 'That an entry is in the log, under the newest checkpoint.',
         tags: ['transparency'],
         querystring: z.object({
-          index: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+          index: wholeNumber(0, Number.MAX_SAFE_INTEGER).optional(),
           execution_id: z.string().optional(),
-          ipfs_cid: z.string().max(128).optional(),
+          ipfs_cid: z.string().max(128).optional().describe('Of a receipt; that of a job summary does too.'),
         }),
         response: { 200: proof, '4xx': problem },
       },
@@ -124,6 +125,8 @@ async function subjectOf(pool: Pool, entry: LogEntry, viewer: Viewer) {
     subject_kind: entry.subjectKind,
     execution_id: entry.executionId,
     job_id: entry.jobId,
-    ipfs_cid: entry.cid,
+    // `ipfs_cid` is always that of a receipt (spec: core §2).
+    ipfs_cid: entry.subjectKind === 'receipt' ? entry.cid : null,
+    summary_cid: entry.subjectKind === 'job' ? entry.cid : null,
   };
 }

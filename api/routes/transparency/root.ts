@@ -12,11 +12,15 @@ const root = z.object({
   root_hash: z.string(),
   sequence: z.int().describe('Number of entries under the root.'),
   tree_size: z.int(),
-  updated_at: z.iso.datetime(),
+  updated_at: z.iso.datetime().nullable(),
   log_id: z.string(),
   origin: z.string(),
   vkey: z.string().nullable().describe('The verifier key of the checkpoints; null before the first.'),
   checkpoint: z.string().nullable().describe('The signed note; null before the first entry.'),
+  rollback_guard: z
+    .enum(['file', 'none'])
+    .nullable()
+    .describe('What remembers the signed head outside the database; null before the first.'),
 });
 
 export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
@@ -35,18 +39,19 @@ export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<S
       const checkpoint = await reader.newestCheckpoint();
       const size = checkpoint?.size ?? 0;
       const hash = toHex(checkpoint?.root ?? head.root);
-      const updated = checkpoint?.signedAt ?? (await readLogTime(pool, head.logId)) ?? new Date(0);
+      const updated = checkpoint?.signedAt ?? (await readLogTime(pool, head.logId));
       return {
         merkle_root: hash,
         root: hash,
         root_hash: hash,
         sequence: size,
         tree_size: size,
-        updated_at: updated.toISOString(),
+        updated_at: updated?.toISOString() ?? null,
         log_id: head.logId,
         origin: head.origin,
         vkey: head.vkey,
         checkpoint: checkpoint?.note ?? null,
+        rollback_guard: head.rollbackGuard,
       };
     },
   );

@@ -6,6 +6,7 @@ import { treeHash } from '../../../domain/log/hash.ts';
 import { verifyInclusion } from '../../../domain/log/proof.ts';
 import { decodeEntryBundle } from '../../../domain/log/tile.ts';
 import { parseVkey } from '../../../domain/log/vkey.ts';
+import { cidOfDigest } from '../../../domain/receipt/cid.ts';
 import { specVerifier } from '../../../domain/receipt/spec-facts.ts';
 import { verifyBundle } from '../../../domain/receipt/verify.ts';
 import { OPERATOR_TOKEN, signedJob, testApi, testKey, type TestApi } from '../../../test/support/api.ts';
@@ -88,6 +89,7 @@ describe('the log', () => {
       merkle_root: root.root,
       root_hash: root.root,
       origin: log.head.origin,
+      rollback_guard: 'none',
     });
     expect(Date.parse(root.updated_at)).toBeGreaterThan(Date.now() - 60_000);
     const answer = await api.get('/checkpoint', { origin: 'https://auditor.example' });
@@ -145,6 +147,14 @@ describe('the log', () => {
     expect(proof.tlog_proof).toContain(`\nindex ${proof.leaf_index}\n`);
   });
 
+  test('gives the CID of a job summary its own name, and finds it by either', async () => {
+    const { summary_cid: cid } = (await api.get(`/api/v1/jobs/${job}`)).json.job;
+    const { json } = await api.get(`/api/v1/transparency/proof?ipfs_cid=${cid}`);
+    expect(json).toMatchObject({ subject_kind: 'job', job_id: job, ipfs_cid: null, summary_cid: cid });
+    const receipt = (await api.get(`/api/v1/transparency/proof?execution_id=${executions[0]!.id}`)).json;
+    expect(receipt).toMatchObject({ ipfs_cid: executions[0]!.ipfs_cid, summary_cid: null });
+  });
+
   test('refuses what it cannot prove by name', async () => {
     const [one, two] = executions;
     const manifest = (await api.get(`/api/v1/jobs/${job}`)).json.job.manifest_cid;
@@ -152,6 +162,10 @@ describe('the log', () => {
       ['', 400, 'proof_subject_missing'],
       ['index=-1', 400, 'validation_error'],
       ['index=x', 400, 'validation_error'],
+      ['index=', 400, 'validation_error'],
+      ['index=%20', 400, 'validation_error'],
+      ['index=0x1', 400, 'validation_error'],
+      [`index=&execution_id=${one!.id}`, 400, 'validation_error'],
       ['index=9', 404, 'proof_not_found'],
       ['execution_id=nonsense', 400, 'invalid_execution_id'],
       ['execution_id=00000000-0000-7000-8000-000000000000', 404, 'proof_not_found'],
@@ -236,6 +250,44 @@ describe('the log', () => {
     expect(status).toBe(200);
     expect(json.leaf).toContain('hashedrekord');
     for (const field of ['execution_id', 'job_id', 'ipfs_cid']) expect(json).not.toHaveProperty(field);
+  });
+});
+
+describe('bytes that two jobs hold', () => {
+  /** What a stranger gets for the file of a public job, when a private job wrote the same before or not. */
+  async function strangersAnswer(withPrivate: boolean) {
+    await using own = await testApi();
+    await using ownLog = await attestedLog(own.db);
+    const submit = async (over: object): Promise<string> =>
+      (await own.post(signedJob(testKey(), { questions: [], ...over }))).json.id as string;
+    const block = async () => {
+      const { status, headers, json, text } = await own.get(`/api/v1/transparency/bundles/${cid}`);
+      return {
+        status,
+        code: json?.code,
+        text: status === 200 ? text : '',
+        type: headers['content-type'],
+        cache: headers['cache-control'],
+      };
+    };
+    const cid = cidOfDigest(createHash('sha256').update('the same answer').digest());
+    if (withPrivate) await ownLog.endJob(await submit({ visibility: 'private' }), 'the same answer');
+    const before = await block();
+    const open = await submit({});
+    await ownLog.endJob(open, 'the same answer');
+    const { json } = await own.get(`/api/v1/jobs/${open}/executions`);
+    const { files } = (await own.get(`/api/v1/executions/${json.executions[0].id}/details`)).json;
+    expect(files).toMatchObject([{ cid }]);
+    return { before, after: await block() };
+  }
+
+  test('are given to a stranger for the public one, and tell nothing of the private one', async () => {
+    const answer = await strangersAnswer(true);
+    expect(answer).toMatchObject({
+      before: { status: 404 },
+      after: { status: 200, text: 'the same answer' },
+    });
+    expect(answer).toEqual(await strangersAnswer(false));
   });
 });
 
