@@ -10,11 +10,13 @@ export interface Batch {
   /** Pending ids in the order of their places in the log, with their leaf hashes. */
   pending: readonly { id: number; leafHash: Uint8Array }[];
   tiles: readonly FullTile[];
+  /** Whether the entries may be shown from the commit on; else `publishEntries` comes later. */
+  publish: boolean;
 }
 
 /** Appends a batch: entries, tiles that became full, checkpoint and head in one statement. Throws when the head moved. */
 export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> {
-  const { logId, before, after, pending, tiles } = batch;
+  const { logId, before, after, pending, tiles, publish } = batch;
   const { rows } = await tx.query<{ entries: number; moved: number }>(
     `with batch as (
        select * from unnest($2::bigint[], $3::bytea[]) with ordinality as b (id, leaf_hash, place)
@@ -31,7 +33,7 @@ export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> 
      ), signed as (
        insert into log_checkpoints (log_id, size, root, note) values ($1, $9, $10, $11)
      ), head as (
-       update log_state set size = $9, root = $10, updated_at = now()
+       update log_state set size = $9, root = $10, published = case when $13 then $9 else published end, updated_at = now()
        where log_id = $1 and size = $4 and root = $12 returning size
      )
      select (select count(*)::int from entries) as entries, (select count(*)::int from head) as moved`,
@@ -48,6 +50,7 @@ export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> 
       after.root,
       after.note,
       before.root,
+      publish,
     ],
   );
   const { entries, moved } = rows[0]!;

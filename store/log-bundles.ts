@@ -1,3 +1,4 @@
+import { PUBLISHED } from './log-state.ts';
 import type { Queryable } from './pool.ts';
 
 /** A document with its envelope and entry, as a bundle shows them. Absent while the entry is pending. */
@@ -34,7 +35,7 @@ export async function readLoggedReceipt(
      join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
      left join jobs j on j.id = r.job_id
      left join log_entries e
-       on e.log_id = $1 and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
+       on e.log_id = $1 and e.idx < ${PUBLISHED} and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
      where r.execution_id = $2`,
     [logId, executionId],
   );
@@ -56,7 +57,7 @@ export async function readLoggedJob(
      join jobs j on j.id = s.job_id
      join blocks b on b.digest = s.digest join blocks d on d.digest = s.dsse_digest
      left join log_entries e
-       on e.log_id = $1 and e.subject_kind = 'job' and e.subject_id = s.job_id and e.version = s.version
+       on e.log_id = $1 and e.idx < ${PUBLISHED} and e.subject_kind = 'job' and e.subject_id = s.job_id and e.version = s.version
      where s.job_id = $2 order by s.version desc limit 1`,
     [logId, jobId],
   );
@@ -68,7 +69,7 @@ export async function readLoggedJob(
      join executions x on x.id = r.execution_id
      join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
      left join log_entries e
-       on e.log_id = $1 and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
+       on e.log_id = $1 and e.idx < ${PUBLISHED} and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
      where r.job_id = $2 order by x.idx, x.id`,
     [logId, jobId],
   );

@@ -1,3 +1,4 @@
+import { PUBLISHED } from './log-state.ts';
 import type { Queryable } from './pool.ts';
 
 export interface LogEntry {
@@ -33,7 +34,7 @@ export async function findEntry(
 ): Promise<LogEntry | undefined> {
   const { rows } = await db.query<LogEntry>(
     `select ${ENTRY} from log_entries
-     where log_id = $1 and ($2::bigint is null or idx = $2) and ($3::uuid is null or execution_id = $3)
+     where log_id = $1 and idx < ${PUBLISHED} and ($2::bigint is null or idx = $2) and ($3::uuid is null or execution_id = $3)
        and ($4::text is null or cid = $4) and num_nonnulls($2, $3, $4) > 0
      order by idx desc limit 1`,
     [logId, index ?? null, executionId ?? null, cid ?? null],
@@ -41,15 +42,20 @@ export async function findEntry(
   return rows[0];
 }
 
-/** Whether an entry with these marks waits to be appended. */
+/** Whether an entry with these marks waits to be appended, or to be shown. */
 export async function isPending(
   db: Queryable,
   logId: string,
   { executionId, cid }: Omit<EntryQuery, 'index'>,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `select from log_pending where log_id = $1 and ($2::uuid is null or execution_id = $2)
-       and ($3::text is null or cid = $3) and num_nonnulls($2, $3) > 0 limit 1`,
+    `select from (
+       select execution_id, cid from log_pending where log_id = $1
+       union all
+       select execution_id, cid from log_entries where log_id = $1 and idx >= ${PUBLISHED}
+     ) waiting
+     where ($2::uuid is null or execution_id = $2) and ($3::text is null or cid = $3) and num_nonnulls($2, $3) > 0
+     limit 1`,
     [logId, executionId ?? null, cid ?? null],
   );
   return rowCount === 1;

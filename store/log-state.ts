@@ -23,9 +23,13 @@ export interface LogHead {
   root: Uint8Array;
   /** Null until the sequencer first started. */
   vkey: string | null;
+  /** What remembers the last signed head outside the database; null until the sequencer first led. */
+  rollbackGuard: RollbackGuard | null;
 }
 
-const HEAD = 'log_id as "logId", origin, size, root, vkey';
+export type RollbackGuard = 'file' | 'none';
+
+const HEAD = 'log_id as "logId", origin, size, root, vkey, rollback_guard as "rollbackGuard"';
 
 /** The one log of this database, if it was made. */
 export async function findLog(db: Queryable): Promise<LogHead | undefined> {
@@ -48,7 +52,7 @@ export async function createLog(
       log.origin,
       log.root,
     ]);
-    return { ...log, size: 0, vkey: null };
+    return { ...log, size: 0, vkey: null, rollbackGuard: null };
   });
 }
 
@@ -81,4 +85,54 @@ export async function lockHead(tx: Transaction, logId: string): Promise<LogHead>
     [logId],
   );
   return rows[0]!;
+}
+
+/**
+ * SQL: how many entries of log `$1` may be shown. Entries and checkpoints beyond stand in the tables, but count as
+ * pending until the rollback guard remembers them.
+ */
+export const PUBLISHED = '(select published from log_state where log_id = $1)';
+
+/** Lets the first `size` entries be shown: after the guard has them. */
+export async function publishEntries(db: Queryable, logId: string, size: number): Promise<void> {
+  await db.query('update log_state set published = greatest(published, $2) where log_id = $1', [logId, size]);
+}
+
+/** What the process that holds the lead of the log says of itself, for health and people. */
+export interface SequencerReport {
+  state: 'leading' | 'refusing';
+  rollbackGuard: RollbackGuard;
+  /** Why it refuses. */
+  refusal: { code: string; message: string } | null;
+}
+
+export async function reportSequencer(
+  db: Queryable,
+  logId: string,
+  { state, rollbackGuard, refusal }: SequencerReport,
+): Promise<void> {
+  await db.query(
+    `update log_state set sequencer = $2, rollback_guard = $3, refusal_code = $4, refusal = $5, sequencer_at = now()
+     where log_id = $1`,
+    [logId, state, rollbackGuard, refusal?.code ?? null, refusal?.message ?? null],
+  );
+}
+
+/** Undefined before a sequencer ever led. */
+export async function readSequencer(db: Queryable): Promise<(SequencerReport & { at: Date }) | undefined> {
+  const { rows } = await db.query<{
+    state: SequencerReport['state'];
+    rollbackGuard: RollbackGuard;
+    code: string | null;
+    message: string | null;
+    at: Date;
+  }>(
+    `select sequencer as state, rollback_guard as "rollbackGuard", refusal_code as code, refusal as message,
+            sequencer_at as at
+     from log_state where sequencer is not null limit 1`,
+  );
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  const { state, rollbackGuard, code, message, at } = row;
+  return { state, rollbackGuard, refusal: code === null ? null : { code, message: message ?? '' }, at };
 }

@@ -1,5 +1,6 @@
 import { HASH_BYTES } from '../domain/log/hash.ts';
 import type { HashRange } from '../domain/log/tile.ts';
+import { PUBLISHED } from './log-state.ts';
 import type { Queryable } from './pool.ts';
 
 /** Rows are missing below the size that was asked for: the database is damaged. */
@@ -65,7 +66,7 @@ export async function readNewestCheckpoint(
   logId: string,
 ): Promise<StoredCheckpoint | undefined> {
   const { rows } = await db.query<StoredCheckpoint>(
-    `select ${CHECKPOINT} from log_checkpoints where log_id = $1 order by size desc limit 1`,
+    `select ${CHECKPOINT} from log_checkpoints where log_id = $1 and size <= ${PUBLISHED} order by size desc limit 1`,
     [logId],
   );
   return rows[0];
@@ -78,7 +79,7 @@ export async function readCheckpoint(
   size: number,
 ): Promise<StoredCheckpoint | undefined> {
   const { rows } = await db.query<StoredCheckpoint>(
-    `select ${CHECKPOINT} from log_checkpoints where log_id = $1 and size = $2`,
+    `select ${CHECKPOINT} from log_checkpoints where log_id = $1 and size = $2 and size <= ${PUBLISHED}`,
     [logId, size],
   );
   return rows[0];

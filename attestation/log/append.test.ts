@@ -104,6 +104,18 @@ describe('appending to the log', () => {
     });
   });
 
+  it('names the CID of a job summary by its own name: `ipfs_cid` is always that of a receipt', async () => {
+    await db.pool.query(
+      `insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid)
+       values ($1, 'job', 'job-1', 1, 'leaf', $2, 'cid-of-the-summary')`,
+      [log.logId, key.id],
+    );
+    await appendAll();
+    const { rows } = await db.pool.query<{ payload: object }>('select payload from events order by seq desc');
+    expect(rows[0]!.payload).toMatchObject({ subject_kind: 'job', summary_cid: 'cid-of-the-summary' });
+    expect(rows[0]!.payload).not.toHaveProperty('ipfs_cid');
+  });
+
   it('in batches gives tiles, proofs and checkpoints that an independent tree confirms', async () => {
     await put(2_100);
     const sizes = await appendAll();

@@ -25,13 +25,15 @@ export interface Appended {
 
 /**
  * Takes what is pending, extends the tree, signs its head and commits all of it together: entries, full tiles,
- * checkpoint, head and events. Throws without any effect when somebody else moved the head.
+ * checkpoint, head and events. Throws without any effect when somebody else moved the head. Without `publish` nobody is
+ * shown any of it until `publishEntries`.
  */
 export async function appendPending(
   pool: Pool,
   logId: string,
   log: LoadedLog,
   signer: NoteSigner,
+  { publish = true }: { publish?: boolean } = {},
 ): Promise<Appended> {
   const pending = await nextPending(pool, logId, log);
   const fresh = pending.filter((entry) => entry.repeated === null);
@@ -57,6 +59,7 @@ export async function appendPending(
       after: { size, root, note },
       pending: fresh.map((entry, i) => ({ id: entry.id, leafHash: hashes[i]! })),
       tiles,
+      publish,
     });
     await appendToStream(
       tx,
@@ -103,7 +106,9 @@ function appendedEvent(
       ...(entry.executionId === null ? {} : { execution_id: entry.executionId }),
       ...(entry.jobId === null ? {} : { job_id: entry.jobId }),
       subject_kind: entry.subjectKind,
-      ...(entry.cid === null ? {} : { ipfs_cid: entry.cid }),
+      ...(entry.cid === null
+        ? {}
+        : { [entry.subjectKind === 'job' ? 'summary_cid' : 'ipfs_cid']: entry.cid }),
       merkle_root: merkleRoot,
       root: merkleRoot,
       timestamp: new Date().toISOString(),

@@ -6,8 +6,8 @@ import { LogServiceError } from './error.ts';
 
 /**
  * What was signed last, remembered outside the database: a database restored from a backup, or failed over to a stale
- * copy, would otherwise sign a second history without noticing. Written after the commit, so it is never ahead of what
- * was promised; one file counts for one host.
+ * copy, would otherwise sign a second history without noticing. Written after the commit and before the checkpoint is shown:
+ * never ahead of the database, never behind what anybody saw. One file counts for one host.
  */
 export interface GuardedHead {
   origin: string;
@@ -47,6 +47,12 @@ export function fileGuard(file: string): Guard {
         await handle.close();
       }
       await rename(next, file);
+      const folder = await open(path.dirname(file), constants.O_RDONLY);
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
     },
   };
 }

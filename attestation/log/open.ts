@@ -35,7 +35,7 @@ export async function openLog(
 }
 
 /** Log ids are derived, so that two logs of one origin cannot stand side by side. */
-export function logIdOf(origin: string): string {
+function logIdOf(origin: string): string {
   return toHex(nodeSha256(utf8(origin)).subarray(0, 8));
 }
 

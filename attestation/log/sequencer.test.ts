@@ -9,13 +9,13 @@ import { testDatabase, type TestDatabase } from '../../test/support/postgres.ts'
 import { toHex } from '../../domain/encoding.ts';
 import { parseVkey } from '../../domain/log/vkey.ts';
 import { createLogger } from '../../observability/log.ts';
-import { findLog, requireDurability, type LogHead } from '../../store/log-state.ts';
+import { findLog, readSequencer, requireDurability, type LogHead } from '../../store/log-state.ts';
 import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../../store/notify.ts';
 import { createPool } from '../../store/pool.ts';
 import { generateLogKey, type LogKey } from '../keys/log-key.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
-import { fileGuard } from './guard.ts';
+import { fileGuard, type Guard } from './guard.ts';
 import { openLog, registerReceiptKey } from './open.ts';
 import { createLogReader } from './reader.ts';
 import { startSequencer, type Sequencer } from './sequencer.ts';
@@ -48,7 +48,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function start(overrides: { logKey?: LogKey; guarded?: boolean } = {}): Sequencer {
+function start(overrides: { logKey?: LogKey; guarded?: boolean; guard?: Guard } = {}): Sequencer {
   const sequencer = startSequencer({
     pool: db.pool,
     databaseUrl: db.url,
@@ -56,7 +56,7 @@ function start(overrides: { logKey?: LogKey; guarded?: boolean } = {}): Sequence
     logKey: overrides.logKey ?? logKey,
     notifier,
     wakeups,
-    guard: overrides.guarded === false ? undefined : fileGuard(guardFile),
+    guard: overrides.guarded === false ? undefined : (overrides.guard ?? fileGuard(guardFile)),
     log: createLogger('test', 'silent'),
   });
   started.push(sequencer);
@@ -65,11 +65,16 @@ function start(overrides: { logKey?: LogKey; guarded?: boolean } = {}): Sequence
 
 const put = async (count: number) => {
   const leaves = Array.from({ length: count }, () => ({ leaf: randomBytes(40), keyId: key.id }));
-  await putPending(db.pool, log.logId, leaves);
+  const subjects = await putPending(db.pool, log.logId, leaves);
   notifier.notify('log');
+  return subjects;
 };
+/** Until the log has `size` entries and shows them. */
 const sizeReaches = (size: number) =>
-  eventually(async () => ((await findLog(db.pool))!.size >= size ? true : undefined));
+  eventually(async () => {
+    const shown = await createLogReader(db.pool, log.logId).newestCheckpoint();
+    return shown !== undefined && shown.size >= size ? true : undefined;
+  });
 const stateOf = (sequencer: Sequencer, state: string) =>
   eventually(() => (sequencer.status().state === state ? sequencer.status() : undefined));
 
@@ -85,14 +90,42 @@ describe('the sequencer', () => {
     await put(3);
     await sizeReaches(4);
     const { root } = await createLogReader(db.pool, log.logId).checkpoint(4);
-    const guarded = await eventually(async () => {
-      const text = JSON.parse(await readFile(guardFile, 'utf8')) as { size: number };
-      return text.size === 4 ? text : undefined;
-    });
+    const guarded: unknown = JSON.parse(await readFile(guardFile, 'utf8'));
     expect(guarded).toEqual({ origin: log.origin, size: 4, root: toHex(root) });
     expect(sequencer.status()).toEqual({ state: 'leading', size: 4, rollbackGuard: 'file', error: null });
     const vkey = parseVkey((await findLog(db.pool))!.vkey!, nodeSha256);
     expect(vkey).toMatchObject({ name: log.origin, publicKey: logKey.publicKey });
+    expect(await readSequencer(db.pool)).toMatchObject({
+      state: 'leading',
+      rollbackGuard: 'file',
+      refusal: null,
+    });
+  });
+
+  it('shows nothing before its guard has it, and shows it all once the guard does', async () => {
+    const first = start();
+    await sizeReaches(1);
+    await first[Symbol.asyncDispose]();
+    const whole = fileGuard(guardFile);
+    const full: Guard = {
+      read: whole.read,
+      write: (head) => (head.size > 1 ? Promise.reject(new Error('disk full')) : whole.write(head)),
+    };
+    const [subject] = await put(1);
+    const second = start({ guard: full });
+    await eventually(async () => ((await findLog(db.pool))!.size === 2 ? true : undefined));
+    const reader = createLogReader(db.pool, log.logId);
+    expect((await reader.newestCheckpoint())!.size).toBe(1);
+    await expect(reader.checkpoint(2)).rejects.toMatchObject({ code: 'no_checkpoint' });
+    await expect(reader.entry({ executionId: subject! })).rejects.toMatchObject({ code: 'pending' });
+    expect(await reader.tile({ level: 0, index: 0, width: 2 })).toBeUndefined();
+
+    await second[Symbol.asyncDispose]();
+    expect((await reader.newestCheckpoint())!.size).toBe(1);
+    start();
+    await sizeReaches(2);
+    expect((await reader.entry({ executionId: subject! })).index).toBe(1);
+    expect(await whole.read()).toMatchObject({ size: 2 });
   });
 
   it('leads alone; a standby takes over when it stops', async () => {
@@ -134,6 +167,11 @@ describe('the sequencer', () => {
     await put(5);
     const { error, state } = await stateOf(start(), 'refusing');
     expect({ state, error }).toEqual({ state: 'refusing', error: expect.stringContaining('7 were signed') });
+    const told = await eventually(async () => {
+      const said = await readSequencer(db.pool);
+      return said?.state === 'refusing' ? said : undefined;
+    });
+    expect(told.refusal).toEqual({ code: 'rollback_detected', message: error });
     // It keeps the lead, so that no other sequencer on this database signs either.
     const other = start({ guarded: false });
     await expect(

@@ -12,7 +12,16 @@ import { pause } from '../../domain/pause.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
 import type { Log } from '../../observability/log.ts';
 import { countWaitingForKey } from '../../store/log-keys.ts';
-import { findLog, fixVkey, LogStoreError, requireDurability } from '../../store/log-state.ts';
+import {
+  findLog,
+  fixVkey,
+  LogStoreError,
+  publishEntries,
+  reportSequencer,
+  requireDurability,
+  type RollbackGuard,
+  type SequencerReport,
+} from '../../store/log-state.ts';
 import { leadLog } from '../../store/log-leader.ts';
 import type { Notifier, Wakeups } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
@@ -48,7 +57,7 @@ export interface SequencerStatus {
   state: 'standby' | 'leading' | 'refusing' | 'stopped';
   /** Entries under the last checkpoint that this process signed or found; null before it led. */
   size: number | null;
-  rollbackGuard: 'file' | 'none';
+  rollbackGuard: RollbackGuard;
   /** Why it refuses, or what went wrong last while it does not lead. */
   error: string | null;
 }
@@ -83,6 +92,7 @@ export function startSequencer(options: SequencerOptions): Sequencer {
           if (!isFinal(error)) throw error;
           Object.assign(status, { state: 'refusing', error: error.message });
           log.fatal({ err: error, log_id: logId }, 'the log is not signed any more');
+          await report(options, { state: 'refusing', refusal: { code: error.code, message: error.message } });
           await aborted(term);
         });
         if (!isStopped()) log.warn({ log_id: logId }, 'the lead of the log was lost');
@@ -121,15 +131,18 @@ async function lead(
   const signer = logKey.signerFor(origin);
   await fixVkey(pool, logId, formatVkey(signer));
   let loaded: LoadedLog = await loadLog(pool, logId, guard);
-  Object.assign(status, { state: 'leading', size: loaded.frontier.size, error: null });
+  const found = loaded.frontier.size;
+  if (found > 0) await show(options, origin, loaded);
+  Object.assign(status, { state: 'leading', size: found, error: null });
+  await report(options, { state: 'leading', refusal: null });
   led();
-  log.info({ log_id: logId, origin, size: loaded.frontier.size }, 'leading the log');
+  log.info({ log_id: logId, origin, size: found }, 'leading the log');
 
   let lastSigned = -Infinity;
   let nextWaitingCheck = performance.now();
   while (!term.aborted) {
     const began = performance.now();
-    const appended = await appendPending(pool, logId, loaded, signer);
+    const appended = await appendPending(pool, logId, loaded, signer, { publish: guard === undefined });
     loaded = appended.log;
     for (const entry of appended.contradicting) {
       log.error(
@@ -140,7 +153,7 @@ async function lead(
     if (appended.entries > 0) {
       const { size } = loaded.frontier;
       status.size = size;
-      await guard?.write({ origin, size, root: loaded.root });
+      if (guard !== undefined) await show(options, origin, loaded);
       notifier.notify('events');
       const durationMs = performance.now() - began;
       events?.checkpointSigned({ logId, size, entries: appended.entries, durationMs });
@@ -157,6 +170,27 @@ async function lead(
   }
 }
 
+/** Has the guard remember the head, and only then lets it be shown. */
+async function show(
+  { pool, logId, guard }: SequencerOptions,
+  origin: string,
+  { frontier: { size }, root }: LoadedLog,
+): Promise<void> {
+  await guard?.write({ origin, size, root });
+  await publishEntries(pool, logId, size);
+}
+
+/** For health; that it could not be written must not keep the sequencer from its work. */
+async function report(
+  { pool, logId, guard, log }: SequencerOptions,
+  said: Pick<SequencerReport, 'state' | 'refusal'>,
+): Promise<void> {
+  const rollbackGuard = guard === undefined ? 'none' : 'file';
+  await reportSequencer(pool, logId, { ...said, rollbackGuard }).catch((error: unknown) => {
+    log.warn({ err: error, log_id: logId }, 'the state of the sequencer could not be written');
+  });
+}
+
 async function tellWaiting({ pool, logId, log }: SequencerOptions, loaded: LoadedLog): Promise<void> {
   const waiting = await countWaitingForKey(pool, logId, loaded.startedKeys);
   if (waiting > 0)
@@ -164,7 +198,7 @@ async function tellWaiting({ pool, logId, log }: SequencerOptions, loaded: Loade
 }
 
 /** Errors after which signing on would do harm; everything else may pass. */
-function isFinal(error: unknown): error is Error {
+function isFinal(error: unknown): error is LogServiceError | LogStoreError {
   if (error instanceof LogServiceError) {
     return error.code === 'rollback_detected' || error.code === 'log_inconsistent';
   }

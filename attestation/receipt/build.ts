@@ -5,27 +5,13 @@ import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts
 import type { JobSummary } from '../../domain/receipt/job-summary.ts';
 import { leafOf } from '../../domain/receipt/leaf.ts';
 import { keyStatement, receiptStatement, summaryStatement } from '../../domain/receipt/statement.ts';
+import type { SignedDocument } from '../../store/attest.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import type { ReceiptKey } from '../keys/receipt-key.ts';
 import { fitReceipt } from './fit.ts';
 
-/** A statement signed and turned into a log entry. */
-export interface SignedStatement {
-  /** The DSSE envelope as it is stored: a block of its own. */
-  dsse: Uint8Array;
-  dsseCid: string;
-  dsseDigest: Uint8Array;
-  leaf: Uint8Array;
-  keyId: string;
-}
-
-/** A receipt or summary with everything that storing and logging it needs. */
-export interface SignedDocument extends SignedStatement {
-  /** Canonical JSON; its CID is that of exactly these bytes. */
-  bytes: Uint8Array;
-  cid: string;
-  digest: Uint8Array;
-}
+/** A statement signed and turned into a log entry; the envelope is a block of its own. */
+export type SignedStatement = Omit<SignedDocument, 'bytes' | 'cid' | 'digest'>;
 
 /** Signs a receipt; one that is too large for a block loses evidence whose hash stays (see `fitReceipt`). */
 export function buildReceipt(receipt: ExecutionReceipt, key: ReceiptKey): SignedDocument {

@@ -5,7 +5,7 @@ import { cidOfDigest } from '../../domain/receipt/cid.ts';
 import type { EndedExecution } from '../../store/job-end.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 
-export const BUNDLE_MANIFEST = 'bundle-manifest/v1';
+const BUNDLE_MANIFEST = 'bundle-manifest/v1';
 
 export interface Manifest {
   cid: string;

@@ -1,4 +1,5 @@
 import { startApi } from '../../api/server.ts';
+import { transparencyLogProbe } from '../../api/routes/service/log-probe.ts';
 import type { ApiSettings } from '../../api/settings.ts';
 import { planSettings } from '../../config/plan.ts';
 import type { Values } from '../../config/variables.ts';
@@ -33,6 +34,7 @@ export async function startApiRole(settings: Values, log: Log): Promise<Role & {
           ...(temporal === undefined
             ? []
             : [{ name: 'temporal', required: false, check: () => temporal.check() }]),
+          transparencyLogProbe(pool),
         ],
         renderMetrics,
         feed: { maxClients: settings.FEED_CLIENTS, maxClientsPerAddress: settings.FEED_CLIENTS_PER_IP },

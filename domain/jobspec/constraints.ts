@@ -44,10 +44,10 @@ export interface ProviderFilter {
   blacklist: string[];
 }
 
-export const DEFAULT_TIMEOUT_MS = 10 * 60_000;
-export const DEFAULT_PROVIDER_TIMEOUT_MS = 5 * 60_000;
+const DEFAULT_TIMEOUT_MS = 10 * 60_000;
+const DEFAULT_PROVIDER_TIMEOUT_MS = 5 * 60_000;
 /** A job's deadline is a day; an execution cannot need longer. */
-export const MAX_TIMEOUT_MS = 24 * 60 * 60_000;
+const MAX_TIMEOUT_MS = 24 * 60 * 60_000;
 
 const NANOSECONDS_PER_MS = 1_000_000;
 const MAX_INT32 = 2 ** 31 - 1;

@@ -27,7 +27,7 @@ export interface HashRange {
 }
 
 /** How many hashes stand in tile level `level` (0 = leaves) of a tree of `size`. */
-export function tileLevelHashes(level: number | 'entries', size: number): number {
+function tileLevelHashes(level: number | 'entries', size: number): number {
   return Math.floor(size / TILE_WIDTH ** (level === 'entries' ? 0 : level));
 }
 

@@ -10,9 +10,9 @@ import { exact, list, object, oneOf, record, sha256Hex, text, type Shape } from 
  * in-toto Statements v1: what is really signed. Each is a pure function of the document it speaks of, so a verifier
  * builds it again and compares; it never holds the document itself.
  */
-export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
-export const RECEIPT_PREDICATE = 'urn:beacon:execution-receipt:v1';
-export const SUMMARY_PREDICATE = 'urn:beacon:job-summary:v1';
+const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
+const RECEIPT_PREDICATE = 'urn:beacon:execution-receipt:v1';
+const SUMMARY_PREDICATE = 'urn:beacon:job-summary:v1';
 export const KEY_PREDICATE = 'urn:beacon:receipt-key:v1';
 
 export interface Statement {

@@ -2,7 +2,7 @@ import { fromBase64, toHex } from '../encoding.ts';
 import { SigningError } from './error.ts';
 
 export const PUBLIC_KEY_BYTES = 32;
-export const SIGNATURE_BYTES = 64;
+const SIGNATURE_BYTES = 64;
 
 /**
  * The y-coordinates, sign bit cleared, of Ed25519 points of small order and of their non-canonical spellings. Under

@@ -8,8 +8,7 @@ import { decodePublicKey, decodeSignature } from './public-key.ts';
 import type { SpecSigner } from './sign.ts';
 
 /** What a job's key may ask about its job after submitting it (spec: core §8). */
-export const REQUEST_ACTIONS = ['cancel', 'retry'] as const;
-export type RequestAction = (typeof REQUEST_ACTIONS)[number];
+export type RequestAction = 'cancel' | 'retry';
 
 export interface JobRequest {
   action: RequestAction;
@@ -27,7 +26,7 @@ export interface SignedJobRequest extends JobRequest {
 }
 
 /** A signed request is good this long before and after the time that it names. */
-export const REQUEST_WINDOW: FreshnessWindow = { maxSkewMs: 5 * 60_000, maxAgeMs: 5 * 60_000 };
+const REQUEST_WINDOW: FreshnessWindow = { maxSkewMs: 5 * 60_000, maxAgeMs: 5 * 60_000 };
 
 const MAX_ID_LENGTH = 128;
 const LONE_SURROGATE = /\p{Surrogate}/u;

@@ -10,6 +10,12 @@ export interface HealthProbe {
   check(signal: AbortSignal): Promise<void>;
 }
 
+/** Thrown by a probe whose reason strangers may read. */
+export class UnhealthyError extends Error {
+  override readonly name = 'UnhealthyError';
+  readonly code = 'unhealthy';
+}
+
 const PROBE_TIMEOUT_MS = 1_000;
 /** Many probes share one look: a flood of health requests must not become one of queries. */
 const LOOK_AGE_MS = 500;
@@ -106,7 +112,8 @@ async function ask({ name, required, check }: HealthProbe, log: Pick<Log, 'warn'
   } catch (cause) {
     // What failed inside stands in the log; the answer is read by strangers.
     log.warn({ err: cause, service: name }, 'health probe failed');
-    error = signal.aborted ? `no answer within ${PROBE_TIMEOUT_MS} ms` : 'not reachable';
+    if (cause instanceof UnhealthyError) error = cause.message;
+    else error = signal.aborted ? `no answer within ${PROBE_TIMEOUT_MS} ms` : 'not reachable';
   }
   return {
     name,
