@@ -1,11 +1,14 @@
 // How soon a pending entry has its proof, and how fast the sequencer drains a full outbox.
 // BENCH_POSTGRES_URL=postgres://… node bench/log.js   (after `npm run build`; a superuser; makes and drops a database; 20 s)
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { generateLogKey } from '../dist/attestation/keys/log-key.js';
 import { generateReceiptKey } from '../dist/attestation/keys/receipt-key.js';
+import { fileGuard } from '../dist/attestation/log/guard.js';
 import { openLog, registerReceiptKey } from '../dist/attestation/log/open.js';
 import { createLogReader } from '../dist/attestation/log/reader.js';
 import { startSequencer } from '../dist/attestation/log/sequencer.js';
@@ -47,16 +50,16 @@ try {
   const key = generateReceiptKey();
   await registerReceiptKey(pool, log.logId, key);
   const reader = createLogReader(pool, log.logId);
-  const stop = new AbortController();
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'beacon-bench-'));
   const sequencer = startSequencer({
     pool,
     databaseUrl: url,
     logId: log.logId,
     logKey: generateLogKey(),
+    guard: fileGuard(path.join(folder, 'log-guard.json')),
     notifier,
     wakeups,
     log: createLogger('bench', 'warn'),
-    signal: stop.signal,
   });
   while (sequencer.status().size !== 1) await delay(5);
 
@@ -106,6 +109,7 @@ try {
   report('log_drain', entries / ((performance.now() - began) / 1_000), 'entries/s');
 
   await sequencer[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
   await notifier[Symbol.asyncDispose]();
   await wakeups[Symbol.asyncDispose]();
   await pool.end();
