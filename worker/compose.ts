@@ -28,8 +28,10 @@ import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../s
 import { createPool, type Pool } from '../store/pool.ts';
 import { isAttemptLive } from '../store/work.ts';
 import { startFeedPositions } from './feed-positions.ts';
+import { startLogAudit } from './log-audit.ts';
 import { startReconciler } from './reconciler.ts';
 import { startRelay } from './relay.ts';
+import { loopCheck, queuesCheck, sequencerCheck, showHealth } from './role-health.ts';
 import { createWorkflowStarter, type TemporalSettings } from './temporal.ts';
 import { startTemporalWorkers } from './temporal-workers.ts';
 
@@ -46,6 +48,8 @@ export interface Process {
   wakeups: Wakeups;
   events: BusinessEvents;
   renderMetrics(): Promise<{ contentType: string; body: string }>;
+  /** What is about this process alone. */
+  renderOwnMetrics(): Promise<{ contentType: string; body: string }>;
   /** Hands a part over: it is disposed with the role, last made first. */
   use<T extends AsyncDisposable>(part: T): T;
   role: Role;
@@ -71,6 +75,7 @@ function requireTemporal(settings: Values): TemporalSettings {
     address: settings.TEMPORAL_ADDRESS,
     namespace: settings.TEMPORAL_NAMESPACE ?? 'default',
     taskQueue: settings.TEMPORAL_TASK_QUEUE,
+    metricsAddress: settings.TEMPORAL_METRICS_ADDRESS ?? undefined,
   };
 }
 
@@ -103,6 +108,7 @@ export async function composeProcess(
     wakeups,
     events: createBusinessEvents(log, metrics),
     renderMetrics: async () => ({ contentType: page.contentType, body: await page.render() }),
+    renderOwnMetrics: async () => ({ contentType: page.contentType, body: await metrics.own.metrics() }),
     use,
     fail,
     role: {
@@ -161,6 +167,7 @@ export async function startWorkerRole(settings: Values, log: Log, queues?: reado
     }
     const running = process.use(await startTemporalWorkers(temporal, workers, log));
     running.ended.catch(process.fail);
+    await showHealth(process, settings, log, [queuesCheck(running)]);
     return process.role;
   } catch (error) {
     await process.role[Symbol.asyncDispose]();
@@ -203,13 +210,13 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
   try {
     const { pool, notifier, wakeups, events } = process;
     const temporal = process.use(createWorkflowStarter(temporalSettings));
-    process.use(startFeedPositions({ pool, notifier, wakeups, log }));
+    const positions = process.use(startFeedPositions({ pool, notifier, wakeups, log }));
     const logHead = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
     const logKey = await loadLogKey(
       { pem: settings.BEACON_LOG_KEY_PEM ?? undefined, file: keyFile(settings, 'log.pem') },
       { logIsEmpty: logHead.size === 0 },
     );
-    process.use(
+    const sequencer = process.use(
       startSequencer({
         pool,
         databaseUrl: requireDatabaseUrl(settings),
@@ -222,8 +229,10 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
         log,
       }),
     );
-    process.use(startRelay({ pool, wakeups, temporal, events, workflowWindow: settings.WORKFLOW_WINDOW }));
-    process.use(
+    const relay = process.use(
+      startRelay({ pool, wakeups, temporal, events, workflowWindow: settings.WORKFLOW_WINDOW }),
+    );
+    const reconciler = process.use(
       startReconciler({
         pool,
         notifier,
@@ -233,6 +242,20 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
         absentForMs: settings.RECONCILE_ABSENCE * 1_000,
       }),
     );
+    const audit = process.use(
+      startLogAudit({
+        pool,
+        logId: logHead.logId,
+        key: logKey.signerFor(logHead.origin),
+        events,
+        log,
+        everyMs: settings.AUDIT_INTERVAL * 1_000,
+      }),
+    );
+    await showHealth(process, settings, log, [
+      sequencerCheck(sequencer),
+      ...[relay, positions, reconciler, audit].map(loopCheck),
+    ]);
     return process.role;
   } catch (error) {
     await process.role[Symbol.asyncDispose]();

@@ -36,7 +36,7 @@ function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'>
 let runtimeInstalled = false;
 
 /** Temporal's own log lines go through ours; once per process, before the first connection. */
-function installRuntime(log: Log): void {
+function installRuntime(log: Log, metricsAddress: string | undefined): void {
   if (runtimeInstalled) return;
   runtimeInstalled = true;
   const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;
@@ -45,12 +45,16 @@ function installRuntime(log: Log): void {
       log[levels[level]]({ ...meta, component: 'temporal' }, message);
     }),
     shutdownSignals: [],
+    telemetryOptions:
+      metricsAddress === undefined ? {} : { metrics: { prometheus: { bindAddress: metricsAddress } } },
   });
 }
 
 export interface TemporalWorkers extends AsyncDisposable {
   /** Settles when a worker ends; rejects when it failed. */
   ended: Promise<void>;
+  /** Queues whose worker does not run (any more, or yet). */
+  idleQueues(): string[];
 }
 
 /** Runs one Temporal worker per queue until disposed; disposing drains: nothing new is taken, what runs is handed back. */
@@ -59,7 +63,7 @@ export async function startTemporalWorkers(
   queues: readonly WorkerQueue[],
   log: Log,
 ): Promise<TemporalWorkers> {
-  installRuntime(log);
+  installRuntime(log, temporal.metricsAddress);
   const connection = await connect(temporal.address);
   const workers: Worker[] = [];
   try {
@@ -89,6 +93,8 @@ export async function startTemporalWorkers(
   ended.catch(() => undefined);
   return {
     ended,
+    idleQueues: () =>
+      workers.filter((worker) => worker.getState() !== 'RUNNING').map(({ options }) => options.taskQueue),
     async [Symbol.asyncDispose]() {
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await Promise.allSettled(running);

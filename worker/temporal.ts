@@ -16,6 +16,8 @@ export interface TemporalSettings {
   namespace: string;
   /** `<prefix>beacon`; the queue of a backend is `<prefix>backend-<kind>`. */
   taskQueue: string;
+  /** Where the SDK of a worker serves its metrics, `ip:port`; default nowhere. */
+  metricsAddress?: string | undefined;
 }
 
 export interface WorkflowStarter extends AsyncDisposable {
