@@ -19,6 +19,7 @@ import { registerExecutionReads } from './routes/executions/read.ts';
 import { registerJobCancel } from './routes/jobs/cancel.ts';
 import { registerJobReads } from './routes/jobs/read.ts';
 import { registerJobSubmit } from './routes/jobs/submit.ts';
+import { registerFeedPath } from './routes/service/feed.ts';
 import { registerHealth, type HealthProbe } from './routes/service/health.ts';
 import { registerMetrics, type RenderMetrics } from './routes/service/metrics.ts';
 import { registerBlocks } from './routes/transparency/blocks.ts';
@@ -99,6 +100,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerTiles(routes, findLog);
   registerHealth(routes, deps.probes, deps.log);
   registerMetrics(routes, deps.renderMetrics);
+  registerFeedPath(routes);
   return app;
 }
 

@@ -17,6 +17,7 @@ export const ERRORS = {
   host_not_allowed: [403, 'this Host is not served here; add its name to ALLOWED_HOSTS'],
   origin_not_allowed: [403, 'this Origin may not call the API; add it to CORS_ORIGINS'],
   not_found: [404, 'no such path'],
+  upgrade_required: [426, 'this path is a WebSocket: connect with Upgrade: websocket'],
 
   // Submitting a job
   'missing_field:signature': [400, 'signature is required'],
@@ -57,6 +58,7 @@ export const ERRORS = {
   file_not_found: [404, 'file not found'],
   bundle_not_found: [404, 'bundle not found'],
   bundle_not_ready: [404, 'there is no bundle before the end; try again'],
+  bundles_busy: [503, 'too many bundles are being made; try again'],
   proof_not_found: [404, 'proof not found'],
   not_yet_logged: [404, 'the entry is not in the log yet; try again'],
   cid_is_bundle: [404, 'this CID is a bundle; ask for the proofs of its receipts'],

@@ -2,12 +2,19 @@ import { readFile, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, connect, type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createBusinessEvents } from '../observability/events.ts';
 import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
+import { givePositions } from '../store/feed.ts';
 import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../store/notify.ts';
-import { signedJob, testKey, testSettings, type TestApiOptions } from '../test/support/api.ts';
+import {
+  OPERATOR_TOKEN,
+  signedJob,
+  testKey,
+  testSettings,
+  type TestApiOptions,
+} from '../test/support/api.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
 import { startApi, type Api } from './server.ts';
 import type { ListenSettings } from './settings.ts';
@@ -159,6 +166,51 @@ describe('over a real socket', () => {
       expect(await closed).toBe(1001);
     },
   );
+
+  test('an operator sees private events on /ws, stored ones and live ones; a wrong token sees public ones', async () => {
+    const { address } = await start();
+    const { WebSocket } = await import('ws');
+    const submit = async (visibility: string): Promise<string> => {
+      const spec = signedJob(testKey(), { visibility });
+      const answer = await fetch(`${address}/api/v1/jobs`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(spec),
+      });
+      expect(answer.status).toBe(202);
+      await givePositions(db.pool);
+      notifier.notify('feed');
+      return String(spec.id);
+    };
+    const follow = async (token: string) => {
+      const socket = new WebSocket(`${address.replace('http', 'ws')}/ws?from=start`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      let text = '';
+      socket.on('message', (data: Buffer) => (text += data.toString()));
+      const saw = (word: string) => vi.waitFor(() => expect(text).toContain(word), { timeout: 10_000 });
+      await saw('feed.live');
+      return { socket, saw, text: () => text };
+    };
+    const before = await submit('private');
+    const operator = await follow(OPERATOR_TOKEN);
+    const stranger = await follow(`${OPERATOR_TOKEN}x`);
+    const after = await submit('private');
+    const open = await submit('public');
+    for (const id of [before, after, open]) await operator.saw(id);
+    await stranger.saw(open);
+    expect(stranger.text()).not.toContain(before);
+    expect(stranger.text()).not.toContain(after);
+    for (const { socket } of [operator, stranger]) socket.terminate();
+  });
+
+  test('/ws without an upgrade says what is missing', async () => {
+    const { address } = await start();
+    const answer = await fetch(`${address}/ws`);
+    expect(answer.status).toBe(426);
+    expect(answer.headers.get('upgrade')).toBe('websocket');
+    expect(await answer.json()).toMatchObject({ code: 'upgrade_required', request_id: expect.any(String) });
+  });
 
   test('the upgrade of a foreign page is refused', async () => {
     const { address } = await start();

@@ -15,8 +15,10 @@ import { createSpecVerifier } from './intake/spec-verifier.ts';
 import { loadTrustList } from './intake/trusted-keys.ts';
 import { listen, type Listening } from './listen.ts';
 import { createAccessGate } from './plugins/access.ts';
+import { createPrincipals } from './plugins/principal.ts';
 import type { HealthProbe } from './routes/service/health.ts';
 import type { RenderMetrics } from './routes/service/metrics.ts';
+import { viewerOf } from './routes/viewer.ts';
 import type { ApiSettings } from './settings.ts';
 
 /** What is still open then is a client that sends nothing or reads nothing: requests take far less. */
@@ -99,6 +101,7 @@ async function start(
   });
   const bound: { listening?: Listening } = {};
   use({ [Symbol.asyncDispose]: () => drain(app, bound.listening) });
+  const principalOf = createPrincipals(settings.operatorToken);
   const feed = use(
     createFeed({
       pool,
@@ -107,6 +110,7 @@ async function start(
       events,
       refusal: gate,
       addressOf: clientAddress(settings.trustedProxies),
+      viewerOf: (request) => viewerOf(principalOf(request.headers)),
       settings: options.feed ?? {},
     }),
   );

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { STRANGER } from './principals.ts';
 import { testDatabase } from '../test/support/postgres.ts';
 import { appendToStream } from './events.ts';
 import type { NewEvent } from './events.ts';
@@ -12,7 +13,6 @@ beforeEach(async () => {
 });
 afterEach(() => db[Symbol.asyncDispose]());
 
-const STRANGER = { owner: null };
 const event = (rest: Partial<NewEvent> = {}): NewEvent => ({
   type: 'transparency.entry_appended',
   payload: { timestamp: 'now' },
@@ -67,7 +67,8 @@ test('a batch is bounded', async () => {
 test('private events are shown to their owner and to nobody else', async () => {
   await append('log:a', [event(), event({ visibility: 'private', owner: 'key-a' }), event()]);
   await givePositions(db.pool);
-  const read = (owner: string | null) => readFeed(db.pool, { after: 0, limit: 10, viewer: { owner } });
+  const read = (owner: string | null) =>
+    readFeed(db.pool, { after: 0, limit: 10, viewer: { all: false, owner } });
   expect(positions((await read(null)).events)).toEqual([1, 3]);
   expect(positions((await read('key-b')).events)).toEqual([1, 3]);
   expect(positions((await read('key-a')).events)).toEqual([1, 2, 3]);

@@ -1,6 +1,7 @@
 import { formatCursor } from '../domain/events/cursor.ts';
 import type { Cursor } from '../domain/events/cursor.ts';
 import type { Queryable } from './pool.ts';
+import { viewerValues, visibleTo, type Viewer } from './principals.ts';
 
 /** Events that get their positions in one transaction. */
 export const POSITIONS_PER_BATCH = 1_000;
@@ -26,11 +27,6 @@ export interface FeedHead {
   position: number;
   /** Events at or below it are no longer kept. */
   floor: number;
-}
-
-/** Who reads: private events are shown to their owner only (spec: core §13). */
-export interface Viewer {
-  owner: string | null;
 }
 
 export interface FeedFilter {
@@ -145,16 +141,16 @@ export async function readFeed(
        where e.position > $1 and e.position <= $3
          and ($4::text is null or e.job_id = $4) and ($5::uuid is null or e.execution_id = $5)
          and ($6::text[] is null or e.type = any($6))
-         and (e.visibility = 'public' or e.owner = $7)
+         and ${visibleTo('e', 7)}
        order by e.position limit $2
      ) e on true order by e.position`,
-    [after, limit, upTo, jobId ?? null, executionId ?? null, types ?? null, viewer.owner],
+    [after, limit, upTo, jobId ?? null, executionId ?? null, types ?? null, ...viewerValues(viewer)],
   );
   return toPage(rows, limit, upTo);
 }
 
 /** An execution by its id or number, with its job: a feed of one execution can use the index of its job. */
-export async function findExecution(
+export async function findFeedSubject(
   db: Queryable,
   idOrNumber: string,
 ): Promise<{ executionId: string; jobId: string | null } | undefined> {

@@ -6,6 +6,9 @@ export interface Viewer {
   owner: string | null;
 }
 
+/** Who asks without saying who he is. */
+export const STRANGER: Viewer = { all: false, owner: null };
+
 /** The condition under which a row with `owner` and `visibility` is seen, with the viewer's parameters at `$at`, `$at + 1`. */
 export function visibleTo(row: string, at: number): string {
   return `(${row}.visibility = 'public' or $${at}::bool or ${row}.owner = $${at + 1}::text)`;

@@ -1,9 +1,10 @@
 import type { WebSocket } from 'ws';
 import { formatCursor } from '../../domain/events/cursor.ts';
 import type { Log } from '../../observability/log.ts';
-import { checkCursor, FeedError, findExecution, readFeed, readHead } from '../../store/feed.ts';
-import type { FeedFilter, Viewer } from '../../store/feed.ts';
+import { checkCursor, FeedError, findFeedSubject, readFeed, readHead } from '../../store/feed.ts';
+import type { FeedFilter } from '../../store/feed.ts';
 import type { Pool } from '../../store/pool.ts';
+import type { Viewer } from '../../store/principals.ts';
 import { CLOSES, FeedClosed } from './close.ts';
 import { frameOf, isShown, joined, line } from './frame.ts';
 import type { Frame } from './frame.ts';
@@ -60,8 +61,8 @@ export function serveClient(deps: ClientDeps): FeedClient {
   let told = 0;
   let sent = 0;
   let live = false;
-  /** Without a filter and an owner all clients get the same bytes. */
-  let seesAll = false;
+  /** Without a filter all strangers get the same bytes. */
+  let isPlain = false;
 
   socket.on('close', () => gone.abort(new Error('the client is gone')));
   // A socket's error is followed by its close.
@@ -125,7 +126,7 @@ export function serveClient(deps: ClientDeps): FeedClient {
     }
     filter = { jobId: query.jobId, types: query.types };
     if (query.execution !== undefined) {
-      const found = await findExecution(pool, query.execution);
+      const found = await findFeedSubject(pool, query.execution);
       filter.executionId =
         found?.executionId ?? (query.execution.includes('-') ? query.execution : NO_EXECUTION);
       if (found?.jobId != null) filter.jobId ??= found.jobId;
@@ -161,7 +162,8 @@ export function serveClient(deps: ClientDeps): FeedClient {
 
   function goLive(frames: readonly Frame[]): void {
     live = true;
-    seesAll = viewer.owner === null && Object.values(filter).every((wanted) => wanted === undefined);
+    isPlain =
+      !viewer.all && viewer.owner === null && Object.values(filter).every((wanted) => wanted === undefined);
     const leave = tail.join({ onBatch, onReset });
     gone.signal.addEventListener('abort', leave, { once: true });
     const shown = frames.filter((frame) => isShown(frame, viewer, filter));
@@ -173,7 +175,7 @@ export function serveClient(deps: ClientDeps): FeedClient {
 
   function onBatch(batch: Batch): number {
     if (!live) return 0;
-    const whole = seesAll && batch.frames[0]!.event.position > position;
+    const whole = isPlain && batch.frames[0]!.event.position > position;
     const { text, count: events, last } = whole ? batch.open : joined(batch.frames.filter(isNew));
     position = Math.max(position, batch.frames.at(-1)!.event.position);
     if (events === 0) return 0;

@@ -108,7 +108,10 @@ test('filters choose by job, execution and type; their cursor moves on without t
 
 test('private events reach their owner only, live and from a cursor', async () => {
   await restand({
-    viewerOf: ({ headers }) => ({ owner: (headers['x-test-owner'] as string | undefined) ?? null }),
+    viewerOf: ({ headers }) => ({
+      all: false,
+      owner: (headers['x-test-owner'] as string | undefined) ?? null,
+    }),
   });
   const owner = { headers: { 'x-test-owner': 'key-a' } };
   const live = { stranger: stand.read(), other: stand.read('', { headers: { 'x-test-owner': 'key-b' } }) };

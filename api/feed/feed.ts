@@ -6,9 +6,9 @@ import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 import type { BusinessEvents } from '../../observability/events.ts';
 import type { Log } from '../../observability/log.ts';
-import type { Viewer } from '../../store/feed.ts';
 import type { Wakeups } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
+import { STRANGER, type Viewer } from '../../store/principals.ts';
 import { ApiError, errorBody } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { serveClient } from './client.ts';
@@ -23,8 +23,6 @@ import { createTail } from './tail.ts';
 import { createTurns } from './turns.ts';
 
 export const FEED_PATH = '/ws';
-/** Who asks without saying who he is: sees public events only. */
-const STRANGER: Viewer = { owner: null };
 
 export interface FeedDeps {
   pool: Pool;
@@ -38,7 +36,7 @@ export interface FeedDeps {
   refusal: (request: IncomingMessage) => ErrorCode | undefined;
   /** The client's address for the cap; default the socket's. Behind a proxy the API knows better. */
   addressOf?: (request: IncomingMessage) => string;
-  /** Whose private events are shown; default nobody's. */
+  /** What each client may see; default what a stranger may. */
   viewerOf?: (request: IncomingMessage) => Viewer;
   settings?: Partial<FeedSettings>;
 }

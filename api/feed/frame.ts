@@ -1,5 +1,6 @@
 import { formatCursor } from '../../domain/events/cursor.ts';
-import type { FeedEvent, FeedFilter, Viewer } from '../../store/feed.ts';
+import type { FeedEvent, FeedFilter } from '../../store/feed.ts';
+import type { Viewer } from '../../store/principals.ts';
 
 /** An event, and the line that every client of it gets. */
 export interface Frame {
@@ -38,7 +39,9 @@ export function isShown(
   { jobId, executionId, types }: FeedFilter,
 ): boolean {
   return (
-    (event.visibility === 'public' || (viewer.owner !== null && event.owner === viewer.owner)) &&
+    (event.visibility === 'public' ||
+      viewer.all ||
+      (viewer.owner !== null && event.owner === viewer.owner)) &&
     (jobId === undefined || event.jobId === jobId) &&
     (executionId === undefined || event.executionId === executionId) &&
     (types === undefined || types.includes(event.type))

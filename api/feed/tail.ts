@@ -5,6 +5,7 @@ import type { Log } from '../../observability/log.ts';
 import { readHead, readTail } from '../../store/feed.ts';
 import type { Wakeups } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
+import { STRANGER } from '../../store/principals.ts';
 import { frameOf, isShown, joined } from './frame.ts';
 import type { Frame, Lines } from './frame.ts';
 import { CHUNK_BYTES, POLL_MS, RECENT_BYTES, RECENT_EVENTS, TAIL_PAGE_EVENTS } from './settings.ts';
@@ -182,7 +183,7 @@ function createBatch(frames: readonly Frame[]): Batch {
   return {
     frames,
     get open() {
-      return (open ??= joined(frames.filter((frame) => isShown(frame, { owner: null }, {}))));
+      return (open ??= joined(frames.filter((frame) => isShown(frame, STRANGER, {}))));
     },
   };
 }

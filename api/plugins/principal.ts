@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyInstance } from 'fastify';
 import { ApiError } from '../errors.ts';
 import { ANONYMOUS, OPERATOR, type Principal } from '../principal.ts';
 
@@ -8,7 +9,7 @@ import { ANONYMOUS, OPERATOR, type Principal } from '../principal.ts';
  * (signed-request.ts). Refuses to build an app with a route that does not say what it permits.
  */
 export function registerPrincipals(app: FastifyInstance, operatorToken: string | null): void {
-  const expected = operatorToken === null ? null : digest(operatorToken);
+  const resolve = createPrincipals(operatorToken);
   app.decorateRequest('principal');
   app.addHook('onRoute', (route) => {
     if (route.method === 'OPTIONS' || route.method.includes('OPTIONS')) return;
@@ -21,25 +22,31 @@ export function registerPrincipals(app: FastifyInstance, operatorToken: string |
   app.addHook('onRequest', async (request) => {
     const { permission } = request.routeOptions.config;
     const strict = permission === 'operate' || permission === 'change-job';
-    request.principal = resolve(request, expected, strict);
+    request.principal = resolve(request.headers, strict);
     if (permission === 'operate' && request.principal.kind !== 'operator') {
-      throw new ApiError(expected === null ? 'admin_auth_not_configured' : 'unauthorized');
+      throw new ApiError(operatorToken === null ? 'admin_auth_not_configured' : 'unauthorized');
     }
   });
 }
 
-/** `strict`: a credential that is wrong is told; elsewhere it counts as none, because proxies add credentials of theirs. */
-function resolve(request: FastifyRequest, expected: Buffer | null, strict: boolean): Principal {
-  const { authorization, 'x-admin-token': adminToken } = request.headers;
-  const bearer = authorization === undefined ? undefined : /^Bearer +(\S+)$/i.exec(authorization)?.[1];
-  const token = typeof adminToken === 'string' ? adminToken : bearer;
-  if (token === undefined) {
-    if (strict && authorization !== undefined) throw new ApiError('invalid_auth_format');
+/**
+ * Tells who asks by his headers. `strict`: a credential that is wrong is told; elsewhere it counts as none, because
+ * proxies add credentials of theirs.
+ */
+export function createPrincipals(operatorToken: string | null) {
+  const expected = operatorToken === null ? null : digest(operatorToken);
+  return (headers: IncomingHttpHeaders, strict = false): Principal => {
+    const { authorization, 'x-admin-token': adminToken } = headers;
+    const bearer = authorization === undefined ? undefined : /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+    const token = typeof adminToken === 'string' ? adminToken : bearer;
+    if (token === undefined) {
+      if (strict && authorization !== undefined) throw new ApiError('invalid_auth_format');
+      return ANONYMOUS;
+    }
+    if (expected !== null && timingSafeEqual(digest(token), expected)) return OPERATOR;
+    if (strict) throw new ApiError(expected === null ? 'admin_auth_not_configured' : 'invalid_token');
     return ANONYMOUS;
-  }
-  if (expected !== null && timingSafeEqual(digest(token), expected)) return OPERATOR;
-  if (strict) throw new ApiError(expected === null ? 'admin_auth_not_configured' : 'invalid_token');
-  return ANONYMOUS;
+  };
 }
 
 /** Hashes are of one length, so that comparing them tells nothing about the token's. */
