@@ -6,9 +6,15 @@ import {
   type JobBundle,
   type LogLink,
 } from '../domain/receipt/bundle.ts';
-import { readLoggedJob, readLoggedKeys, readLoggedReceipt } from '../store/log-bundles.ts';
+import {
+  readLoggedJob,
+  readLoggedKeys,
+  readLoggedReceipt,
+  readLoggedReceipts,
+} from '../store/log-bundles.ts';
 import type { Pool } from '../store/pool.ts';
 import { LogServiceError } from './log/error.ts';
+import type { StoredCheckpoint } from '../store/log-tiles.ts';
 import type { LogReader } from './log/reader.ts';
 
 interface Logged {
@@ -34,7 +40,7 @@ export async function executionBundle(
   const [key] = await readLoggedKeys(pool, log.logId, [logged.keyId]);
   if (key === undefined)
     throw new LogServiceError('log_inconsistent', `no start entry of receipt key ${logged.keyId}`);
-  const [link, keyLink] = await prove(log, [logged, key]);
+  const [link, keyLink] = await prove(log, [logged, key], await log.checkpoint());
   return {
     media_type: EXECUTION_BUNDLE,
     ...(spec === null ? {} : { spec: toBase64(spec) }),
@@ -44,27 +50,60 @@ export async function executionBundle(
   };
 }
 
-/** The bundle of a job that has ended, with every receipt of it. Throws `pending`; undefined as above. */
-export async function jobBundle(pool: Pool, log: LogReader, jobId: string): Promise<JobBundle | undefined> {
+/** Receipts of a job's bundle that are read at once: each has up to 64 KiB of output in it, and its envelope again. */
+const RECEIPTS_AT_ONCE = 8;
+
+/**
+ * The bundle of a job that has ended, with every receipt of it, as the pieces of its JSON text (`JobBundle`): a thousand
+ * receipts never stand in memory together. Throws `pending`; undefined as above. Only the pieces after the first may
+ * still fail, when what is stored contradicts itself.
+ */
+export async function jobBundle(
+  pool: Pool,
+  log: LogReader,
+  jobId: string,
+): Promise<AsyncGenerator<string, void> | undefined> {
   const found = await readLoggedJob(pool, log.logId, jobId);
   if (found === undefined) return undefined;
   if (found === 'pending') throw new LogServiceError('pending', 'the job is not in the log yet, but will be');
   const { spec, summary, receipts } = found;
   const keyIds = [...new Set([summary, ...receipts].map((logged) => logged.keyId))];
   const keys = await readLoggedKeys(pool, log.logId, keyIds);
-  const links = await prove(log, [summary, ...receipts, ...keys]);
-  return {
+  const checkpoint = await log.checkpoint();
+  const [link, ...keyLinks] = await prove(log, [summary, ...keys], checkpoint);
+  const head: Omit<JobBundle, 'executions' | 'key_proofs'> = {
     media_type: JOB_BUNDLE,
     spec: toBase64(spec),
-    summary: { summary: text(summary.document), ...links[0]! },
-    executions: receipts.map((receipt, i) => ({ receipt: text(receipt.document), ...links[i + 1]! })),
-    key_proofs: links.slice(1 + receipts.length),
+    summary: { summary: text(summary.document), ...link! },
   };
+  const ids = receipts.map((receipt) => receipt.executionId);
+
+  async function* pieces(): AsyncGenerator<string, void> {
+    yield `${JSON.stringify(head).slice(0, -1)},"executions":[`;
+    for (let at = 0; at < ids.length; at += RECEIPTS_AT_ONCE) {
+      const some = ids.slice(at, at + RECEIPTS_AT_ONCE);
+      const page = await readLoggedReceipts(pool, log.logId, some);
+      if (page.length < some.length)
+        throw new LogServiceError('log_inconsistent', `receipts of ${jobId} are gone from the log`);
+      const links = await prove(log, page, checkpoint);
+      const executions: JobBundle['executions'] = page.map((receipt, i) => ({
+        receipt: text(receipt.document),
+        ...links[i]!,
+      }));
+      yield `${at === 0 ? '' : ','}${JSON.stringify(executions).slice(1, -1)}`;
+    }
+    yield `],"key_proofs":${JSON.stringify(keyLinks satisfies JobBundle['key_proofs'])}}`;
+  }
+  return pieces();
 }
 
-async function prove(log: LogReader, logged: readonly Logged[]): Promise<LogLink[]> {
+async function prove(
+  log: LogReader,
+  logged: readonly Logged[],
+  checkpoint: StoredCheckpoint,
+): Promise<LogLink[]> {
   const indexes = logged.map(({ index }) => index);
-  const proofs = await log.prove(indexes, await log.checkpoint());
+  const proofs = await log.prove(indexes, checkpoint);
   return logged.map(({ dsse, leaf }, i) => ({
     dsse: text(dsse),
     leaf: text(leaf),

@@ -45,12 +45,21 @@ export async function readLoggedReceipt(
   return { jobId, spec, logged: isLogged(logged) ? logged : undefined };
 }
 
-/** What the bundle of a job is made of; undefined when there is no such job that has ended. */
+/** A receipt of a job that stands in the log, without its bytes. */
+export interface LoggedReceipt {
+  executionId: string;
+  keyId: string;
+}
+
+/**
+ * What the bundle of a job begins with, and the receipts that it will hold, in the order of the plan; undefined when
+ * there is no such job that has ended.
+ */
 export async function readLoggedJob(
   db: Queryable,
   logId: string,
   jobId: string,
-): Promise<{ spec: Buffer; summary: LoggedDocument; receipts: LoggedDocument[] } | 'pending' | undefined> {
+): Promise<{ spec: Buffer; summary: LoggedDocument; receipts: LoggedReceipt[] } | 'pending' | undefined> {
   const summaries = await db.query<MaybeLogged & { spec: Buffer }>(
     `select j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, s.key_id as "keyId"
      from job_summaries s
@@ -63,19 +72,37 @@ export async function readLoggedJob(
   );
   const row = summaries.rows[0];
   if (row === undefined) return undefined;
-  const { rows: receipts } = await db.query<MaybeLogged>(
-    `select b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId"
+  const { rows: receipts } = await db.query<LoggedReceipt & { logged: boolean }>(
+    `select r.execution_id as "executionId", r.key_id as "keyId", e.idx is not null as logged
      from receipts r
      join executions x on x.id = r.execution_id
-     join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
      left join log_entries e
        on e.log_id = $1 and e.idx < ${PUBLISHED} and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
      where r.job_id = $2 order by x.idx, x.id`,
     [logId, jobId],
   );
   const { spec, ...summary } = row;
-  if (!isLogged(summary) || !receipts.every(isLogged)) return 'pending';
+  if (!isLogged(summary) || !receipts.every((receipt) => receipt.logged)) return 'pending';
   return { spec, summary, receipts };
+}
+
+/** The receipts of these executions, in this order; those that are not in the log are left out. */
+export async function readLoggedReceipts(
+  db: Queryable,
+  logId: string,
+  executionIds: readonly string[],
+): Promise<LoggedDocument[]> {
+  const { rows } = await db.query<LoggedDocument>(
+    `select b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId"
+     from unnest($2::uuid[]) with ordinality as wanted (id, place)
+     join receipts r on r.execution_id = wanted.id
+     join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
+     join log_entries e
+       on e.log_id = $1 and e.idx < ${PUBLISHED} and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1
+     order by wanted.place`,
+    [logId, executionIds],
+  );
+  return rows;
 }
 
 /** The start entries of these receipt keys. */

@@ -1,6 +1,7 @@
+import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { executionBundle, jobBundle } from '../../../attestation/bundle.ts';
-import type { Bundle } from '../../../domain/receipt/bundle.ts';
+import { JOB_BUNDLE } from '../../../domain/receipt/bundle.ts';
 import { getJobState } from '../../../store/job-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
@@ -8,6 +9,7 @@ import { executionId, jobId } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { findExecution } from '../executions/find.ts';
 import { viewerOf } from '../viewer.ts';
+import { createBundleTurns } from './bundle-turns.ts';
 import type { ServedLog } from './log.ts';
 import { logProblem } from './problem.ts';
 
@@ -16,6 +18,7 @@ const RETRY_AFTER_S = 1;
 
 /** Beacon bundles: all that `beacon verify` needs, in one file. */
 export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+  const turns = createBundleTurns();
   app.get(
     '/api/v1/executions/:id/bundle',
     {
@@ -29,11 +32,9 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
     async (request, reply) => {
       const execution = await findExecution(pool, request.params.id, request.principal);
       const { reader } = await findLog();
-      return sendBundle(
-        reply,
-        execution.id,
-        await executionBundle(pool, reader, execution.id).catch(logProblem),
-      );
+      const bundle = await executionBundle(pool, reader, execution.id).catch(logProblem);
+      if (bundle === undefined) throw notReady();
+      return asBundle(reply, bundle.media_type, execution.id).send(JSON.stringify(bundle));
     },
   );
   app.get(
@@ -50,15 +51,25 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
       const job = await getJobState(pool, request.params.id, viewerOf(request.principal));
       if (job === undefined) throw new ApiError('job_not_found');
       const { reader } = await findLog();
-      return sendBundle(reply, job.id, await jobBundle(pool, reader, job.id).catch(logProblem));
+      const signal = gone(reply);
+      const pieces = await turns.start(signal, () => jobBundle(pool, reader, job.id)).catch(logProblem);
+      if (pieces === undefined) throw notReady();
+      return asBundle(reply, JOB_BUNDLE, job.id).send(Readable.from(turns.each(signal, pieces)));
     },
   );
 }
 
-function sendBundle(reply: FastifyReply, name: string, bundle: Bundle | undefined): FastifyReply {
-  if (bundle === undefined) throw new ApiError('bundle_not_ready', { retryAfterS: RETRY_AFTER_S });
-  return reply
-    .type(bundle.media_type)
-    .header('content-disposition', `attachment; filename="${name}.beacon.json"`)
-    .send(JSON.stringify(bundle));
+function notReady(): ApiError {
+  return new ApiError('bundle_not_ready', { retryAfterS: RETRY_AFTER_S });
+}
+
+function asBundle(reply: FastifyReply, mediaType: string, name: string): FastifyReply {
+  return reply.type(mediaType).header('content-disposition', `attachment; filename="${name}.beacon.json"`);
+}
+
+/** Aborted when the client goes away, so that nothing is made for nobody. */
+function gone(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => controller.abort(new Error('the client is gone')));
+  return controller.signal;
 }
