@@ -12,7 +12,7 @@ export interface Listening extends AsyncDisposable {
   left(): Promise<void>;
 }
 
-export class ListenError extends Error {
+class ListenError extends Error {
   readonly code = 'port_taken';
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -23,6 +23,11 @@ export class ListenError extends Error {
 const IPV4_LOOPBACK = '127.0.0.1';
 const IPV6_LOOPBACK = '::1';
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
+/** Whether `host` is served to this machine alone. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK_HOST.test(host);
+}
+
 /** A port that is free on one loopback address can be taken on the other; another free one is found soon. */
 const EPHEMERAL_TRIES = 10;
 
@@ -48,7 +53,7 @@ export async function listen(
           throw error;
         },
       );
-      const shown = host === null || both || LOOPBACK_HOST.test(host) ? IPV4_LOOPBACK : host;
+      const shown = host === null || both || isLoopback(host) ? IPV4_LOOPBACK : host;
       const url = `http://${shown.includes(':') ? `[${shown}]` : shown}:${bound}`;
       if (settings.addressFile !== null) await writeAddress(settings.addressFile, url);
       return {
@@ -65,7 +70,7 @@ export async function listen(
   throw new ListenError(describeTaken(settings), { cause: last });
 }
 
-export function candidatePorts({ port, strategy, range: [first, end] }: ListenSettings): number[] {
+function candidatePorts({ port, strategy, range: [first, end] }: ListenSettings): number[] {
   if (strategy === 'ephemeral' || port === 0) return Array.from({ length: EPHEMERAL_TRIES }, () => 0);
   if (strategy === 'strict') return [port];
   const rest = Array.from({ length: Math.max(0, end - first + 1) }, (_, index) => first + index);

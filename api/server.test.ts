@@ -15,6 +15,7 @@ import {
   testSettings,
   type TestApiOptions,
 } from '../test/support/api.ts';
+import { readTrustMode } from '../store/trust-mode.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
 import { startApi, type Api } from './server.ts';
 import type { ListenSettings } from './settings.ts';
@@ -111,6 +112,19 @@ describe('while trust is open', () => {
       expect((await fetch(`http://${outside!}:${port}/health/live`)).status).toBe(200);
     },
   );
+});
+
+test('what the API may be reached by and from whom it takes jobs stands in the database for the workers', async () => {
+  const modes: [Partial<ListenSettings>, TestApiOptions['trust'], object][] = [
+    [{ host: '0.0.0.0' }, {}, { open: true, loopback_only: true }],
+    [{ host: '0.0.0.0' }, { allowOpen: true }, { open: true, loopback_only: false }],
+    [{ host: '127.0.0.1' }, { allowOpen: true }, { open: true, loopback_only: true }],
+    [{}, { enforce: true, keysJson: '[]' }, { open: false, loopback_only: false }],
+  ];
+  for (const [listen, trust, mode] of modes) {
+    await start(listen, { trust: trust ?? {} });
+    expect(await readTrustMode(db.pool)).toEqual(mode);
+  }
 });
 
 describe('a port that is taken', () => {

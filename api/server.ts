@@ -5,6 +5,7 @@ import type { BusinessEvents } from '../observability/events.ts';
 import type { Log } from '../observability/log.ts';
 import type { Notifier, Wakeups } from '../store/notify.ts';
 import type { Pool } from '../store/pool.ts';
+import { writeTrustMode } from '../store/trust-mode.ts';
 import { createSubmitter } from '../store/submit.ts';
 import { createApp } from './app.ts';
 import { createFeed } from './feed/feed.ts';
@@ -13,7 +14,7 @@ import { createBacklog } from './intake/backlog.ts';
 import { createFailureLimit } from './intake/failure-limit.ts';
 import { createSpecVerifier } from './intake/spec-verifier.ts';
 import { loadTrustList } from './intake/trusted-keys.ts';
-import { listen, type Listening } from './listen.ts';
+import { isLoopback, listen, type Listening } from './listen.ts';
 import { createAccessGate } from './plugins/access.ts';
 import { createPrincipals } from './plugins/principal.ts';
 import type { HealthProbe } from './routes/service/health.ts';
@@ -25,7 +26,7 @@ import type { ApiSettings } from './settings.ts';
 const DRAIN_MS = 5_000;
 const CLOSE_IDLE_EVERY_MS = 50;
 
-export interface ApiOptions {
+interface ApiOptions {
   settings: ApiSettings;
   /** Of the product, shown in the OpenAPI document. */
   version: string;
@@ -127,6 +128,8 @@ async function start(
       'trust is open (TRUST_ENFORCE is false, ALLOW_OPEN_TRUST is set): anybody who reaches this server may submit',
     );
   }
+  const { host } = settings.listen;
+  await writeTrustMode(pool, { open, loopback_only: loopbackOnly || (host !== null && isLoopback(host)) });
   bound.listening = use(await listen(app, settings.listen, loopbackOnly));
   return bound.listening;
 }

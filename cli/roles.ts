@@ -1,4 +1,5 @@
 import { createLogger } from '../observability/log.ts';
+import { withoutForeignKeys } from '../config/role-keys.ts';
 import { readSettings } from '../config/settings.ts';
 
 export interface RoleOptions {
@@ -14,12 +15,19 @@ export async function runRole(
   name: 'serve' | 'worker' | 'relay' | 'migrate',
   options: RoleOptions,
 ): Promise<void> {
-  const settings = readSettings(options.env);
-  const log = createLogger(name === 'serve' ? 'api' : name, settings.LOG_LEVEL);
-  if (settings.REDIS_URL !== null) log.info('REDIS_URL is set and unused: Temporal is the queue');
+  const given = readSettings(options.env);
+  const log = createLogger(name === 'serve' ? 'api' : name, given.LOG_LEVEL);
+  if (given.REDIS_URL !== null) log.info('REDIS_URL is set and unused: Temporal is the queue');
   if (name === 'migrate') {
     const { migrateDatabase } = await import('./roles/migrate.ts');
-    return migrateDatabase(settings, log);
+    return migrateDatabase(given, log);
+  }
+  const { settings, ignored } = withoutForeignKeys(name === 'serve' ? 'api' : name, given);
+  if (ignored.length > 0) {
+    log.warn(
+      { ignored },
+      'a key that this role does not sign with is set and ignored; take it out of its environment',
+    );
   }
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);

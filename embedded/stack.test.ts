@@ -83,6 +83,24 @@ test('roles are started, restarted when they fall, and drained in their order', 
   expect(await stopStack(options.stateFolder)).toBe('not_running');
 });
 
+test.skipIf(process.platform !== 'linux')(
+  'each role gets the key that it signs with and no other (skipped where the kernel does not show environments)',
+  async () => {
+    await using database = await testDatabase({ migrated: false });
+    await using stack = await rolesOnly(
+      { BEACON_LOG_KEY_PEM: 'log key', BEACON_RECEIPT_KEY_PEM: 'receipt key' },
+      database.url,
+    );
+    const keysOf = async (role: string) => {
+      const environment = await readFile(`/proc/${pids(stack.state())[role]!.pid}/environ`, 'utf8');
+      return environment.split('\0').filter((entry) => /^BEACON_[A-Z]+_KEY_PEM=/.test(entry));
+    };
+    expect(await keysOf('api')).toEqual([]);
+    expect(await keysOf('relay')).toEqual(['BEACON_LOG_KEY_PEM=log key']);
+    expect(await keysOf('worker')).toEqual(['BEACON_RECEIPT_KEY_PEM=receipt key']);
+  },
+);
+
 test('a role that cannot start ends the start, with its last words and nothing left running', async () => {
   await using database = await testDatabase({ migrated: false });
   await expect(rolesOnly({ STAND_IN_BROKEN: 'worker' }, database.url)).rejects.toMatchObject({

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { foreignKeys } from '../config/role-keys.ts';
 import { migrate } from '../store/migrate.ts';
 import { EmbeddedError, reasonOf } from './failure.ts';
 import { takeLock } from './folder-lock.ts';
@@ -130,8 +131,9 @@ async function startParts(
       parts.temporal = temporal;
     }),
   ]);
-  const roleEnv = () => ({
+  const roleEnv = (role: RoleName) => ({
     ...env,
+    ...Object.fromEntries(foreignKeys(role).map((name) => [name, undefined])),
     BEACON_STATE: folder.path,
     BEACON_REACHABLE: folder.reachable,
     DATABASE_URL: parts.database?.url(),
@@ -144,7 +146,7 @@ async function startParts(
   await together(
     failed,
     ROLES.map(async (name) => {
-      parts.roles[name] = await rolePart(context, name, roleCommand(name), roleEnv);
+      parts.roles[name] = await rolePart(context, name, roleCommand(name), () => roleEnv(name));
     }),
   );
   phase = 'running';

@@ -26,6 +26,7 @@ import { createMetricsPage } from '../observability/page.ts';
 import { startSnapshots } from '../observability/snapshots.ts';
 import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../store/notify.ts';
 import { createPool, type Pool } from '../store/pool.ts';
+import { readTrustMode } from '../store/trust-mode.ts';
 import { isAttemptLive } from '../store/work.ts';
 import { startFeedPositions } from './feed-positions.ts';
 import { startLogAudit } from './log-audit.ts';
@@ -183,6 +184,12 @@ async function localBackend(settings: Values, pool: Pool, log: Log): Promise<Bac
   if (listed.length > 0 && settings.ALLOW_OPEN_TRUST && !settings.TRUST_ENFORCE) {
     throw new SettingsError(
       'LOCAL_PROCESS_DIGESTS: bare processes are refused while ALLOW_OPEN_TRUST lets anybody submit',
+    );
+  }
+  const api = await readTrustMode(pool);
+  if (listed.length > 0 && api?.open === true && !api.loopback_only) {
+    throw new SettingsError(
+      'LOCAL_PROCESS_DIGESTS: bare processes are refused while the API takes jobs of any key from other machines; set TRUST_ENFORCE there and start it again',
     );
   }
   const shipped = listed.includes(SHIPPED)
