@@ -32,7 +32,7 @@ import type { ApiSettings } from './settings.ts';
 import type { Notifier } from '../store/notify.ts';
 import type { Pool } from '../store/pool.ts';
 
-export interface AppDeps {
+interface AppDeps {
   settings: ApiSettings;
   version: string;
   pool: Pool;

@@ -73,7 +73,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-export interface ErrorExtras {
+interface ErrorExtras {
   /** Replaces the catalogue's text where more can be said; never an inside message. */
   message?: string;
   details?: Record<string, unknown>;
@@ -99,7 +99,7 @@ export class ApiError extends Error {
   }
 }
 
-export interface ErrorBody {
+interface ErrorBody {
   error: string;
   error_code: ErrorCode;
   code: ErrorCode;

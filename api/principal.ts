@@ -18,7 +18,7 @@ export function keyPrincipal(publicKey: string): Principal {
  * `read`: anybody, private jobs hidden. `submit`: the signature in the body decides. `change-job`: a request signed by
  * the job's key, or an operator. `operate`: an operator.
  */
-export type Permission = 'read' | 'submit' | 'change-job' | 'operate';
+type Permission = 'read' | 'submit' | 'change-job' | 'operate';
 
 /** How the events name who did something. */
 export function actorOf(principal: Principal): string {

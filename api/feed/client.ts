@@ -17,7 +17,7 @@ import type { Turns } from './turns.ts';
 /** Stands for an execution that does not exist: its feed is as silent as that of one that may not be seen. */
 const NO_EXECUTION = '00000000-0000-0000-0000-000000000000';
 
-export interface ClientDeps {
+interface ClientDeps {
   socket: WebSocket;
   query: FeedQuery;
   viewer: Viewer;

@@ -8,7 +8,7 @@ export const CLOSES = {
   too_many_connections: [4429, 'too many connections to the feed; try again later'],
 } as const satisfies Record<string, readonly [number, string]>;
 
-export type CloseReason = keyof typeof CLOSES;
+type CloseReason = keyof typeof CLOSES;
 
 /** Ends one client's feed for `reason`; `details` stand in the error object that is sent before the close. */
 export class FeedClosed extends Error {

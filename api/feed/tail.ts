@@ -20,7 +20,7 @@ export interface Batch {
   readonly open: Lines;
 }
 
-export interface Listener {
+interface Listener {
   /** Returns how many events it took. */
   onBatch(batch: Batch): number;
   /** The database was restored: its positions are others now, from `floor` on. */
@@ -43,7 +43,7 @@ export interface Tail {
   readonly position: number;
 }
 
-export interface TailOptions {
+interface TailOptions {
   pool: Pool;
   wakeups: Wakeups;
   log: Log;

@@ -31,7 +31,7 @@ export interface IntakeDeps {
   events: Pick<BusinessEvents, 'jobAccepted'>;
 }
 
-export interface IntakeRequest {
+interface IntakeRequest {
   /** The body as received. */
   raw: Buffer;
   /** Address of the client. */

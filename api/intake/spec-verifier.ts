@@ -12,7 +12,7 @@ export interface SpecVerifier extends AsyncDisposable {
   verify(raw: Uint8Array, node: JsonNode): Promise<VerifiedSpec>;
 }
 
-export interface SpecVerifierOptions {
+interface SpecVerifierOptions {
   /** The thread's compiled entry; null verifies everything in line, which is what running from sources does. */
   workerUrl?: URL | null;
 }

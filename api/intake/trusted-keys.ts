@@ -5,14 +5,14 @@ import { parseTime } from '../../domain/signing/freshness.ts';
 import type { Log } from '../../observability/log.ts';
 import type { TrustSettings } from '../settings.ts';
 
-export type TrustVerdict = 'trusted' | 'unknown' | 'revoked' | 'expired' | 'not_yet_valid';
+type TrustVerdict = 'trusted' | 'unknown' | 'revoked' | 'expired' | 'not_yet_valid';
 
 /** The keys whose jobs are taken while trust is enforced (spec: beacon §2.6). */
 export interface TrustList extends AsyncDisposable {
   evaluate(publicKey: string, nowMs: number): TrustVerdict;
 }
 
-export class TrustListError extends Error {
+class TrustListError extends Error {
   readonly code = 'trust_list_invalid';
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

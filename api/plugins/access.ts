@@ -4,7 +4,7 @@ import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import { ApiError } from '../errors.ts';
 
-export interface AccessSettings {
+interface AccessSettings {
   allowedHosts: readonly string[];
   corsOrigins: readonly string[];
 }

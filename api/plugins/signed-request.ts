@@ -7,7 +7,7 @@ import { keyPrincipal, type Principal } from '../principal.ts';
 import { readJson } from './body.ts';
 
 /** Who asks for a change of a job, and the nonce to spend with it where a signature asks. */
-export interface Asker {
+interface Asker {
   principal: Principal;
   nonce?: { owner: string; value: string };
 }

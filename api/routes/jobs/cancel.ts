@@ -11,7 +11,7 @@ import { jobId, problem } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { viewerOf } from '../viewer.ts';
 
-export interface CancelDeps {
+interface CancelDeps {
   pool: Pool;
   notifier: Pick<Notifier, 'notify'>;
   events: Pick<BusinessEvents, 'jobCancelRequested'>;
