@@ -16,7 +16,7 @@ import { createKeyFile } from '../keys/key-file.ts';
 import { parseSpecFile, signTree, type SignedText } from '../keys/sign.ts';
 import { packageRoot } from '../package-root.ts';
 import { trustForApi, trustForFile } from '../verify/trust.ts';
-import { verifyBundleBytes } from '../verify/verify-file.ts';
+import { verifyBundleFile } from '../verify/verify-file.ts';
 import type { DemoOptions } from './demo.ts';
 import type { DemoStack } from './demo-stack.ts';
 import { executionResults, type ExecutionResult } from './result-lines.ts';
@@ -107,7 +107,7 @@ async function verifyOffline(
   files: { bundle: string; trust: string },
 ): Promise<{ verdict: Accepted; results: ExecutionResult[] }> {
   const bytes = await readFile(files.bundle);
-  const verdict = verifyBundleBytes(bytes, await trustForFile(context, { trust: files.trust }));
+  const verdict = verifyBundleFile(bytes, await trustForFile(context, { trust: files.trust }));
   if (!verdict.ok) {
     const where = verdict.where === '' ? '' : ` (${verdict.where})`;
     throw new CliError(

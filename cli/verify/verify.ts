@@ -10,7 +10,7 @@ import { fetchBundle } from '../http/bundles.ts';
 import { readInput, writeOutput } from '../input.ts';
 import { trustForApi, trustForFile, trustPath } from './trust.ts';
 import { acceptedLines, rejectedLines } from './verdict-lines.ts';
-import { BUNDLE_BYTES, verifyBundleBytes } from './verify-file.ts';
+import { BUNDLE_BYTES, verifyBundleFile } from './verify-file.ts';
 
 /** `beacon verify`: a file is checked as it is; anything else is fetched as such a file and then checked the same way. */
 export async function verify(context: Context, what: string, options: VerifyOptions): Promise<number> {
@@ -35,7 +35,7 @@ async function isFile(context: Context, what: string): Promise<boolean> {
 
 async function verifyFile(context: Context, file: string, options: VerifyOptions): Promise<Verdict> {
   const bytes = await readInput(context, file, BUNDLE_BYTES);
-  return verifyBundleBytes(bytes, await trustForFile(context, options));
+  return verifyBundleFile(bytes, await trustForFile(context, options));
 }
 
 async function verifyFetched(context: Context, name: string, options: VerifyOptions): Promise<Verdict> {
@@ -49,7 +49,7 @@ async function verifyFetched(context: Context, name: string, options: VerifyOpti
     });
   });
   if (options.save !== undefined) await writeOutput(context, options.save, bytes);
-  const verdict = verifyBundleBytes(bytes, await trustForApi(context, api, options));
+  const verdict = verifyBundleFile(bytes, await trustForApi(context, api, options));
   if (!verdict.ok && verdict.link === 'checkpoint' && options.vkey === undefined) {
     context.note(
       `another log than the one pinned for ${api.address.url}? The pin stands in ${trustPath(context, options)}`,

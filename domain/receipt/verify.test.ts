@@ -13,7 +13,7 @@ import { parseBundle, type ExecutionBundle, type JobBundle, type LogLink } from 
 import type { ExecutionReceipt } from './execution-receipt.ts';
 import { specVerifier } from './spec-facts.ts';
 import type { Link } from './verdict.ts';
-import { verifyBundle } from './verify.ts';
+import { verifyBundle, verifyBundleBytes } from './verify.ts';
 
 let signed: SignedJob;
 beforeAll(async () => {
@@ -519,3 +519,14 @@ function swapReceipts(bundle: JobBundle): void {
 function texts({ dsse, leaf }: { dsse: Uint8Array; leaf: Uint8Array }) {
   return { dsse: fromUtf8(dsse)!, leaf: fromUtf8(leaf)! };
 }
+
+it('refuse a key that stands twice, which another reader could take the first of', () => {
+  const bytes = (json: string) => new TextEncoder().encode(json);
+  const text = JSON.stringify(signed.execution);
+  expect(verifyBundleBytes(bytes(text), signed.trust, signed.tools)).toMatchObject({ ok: true });
+  const twice = text.replace('{', '{"spec":"AA==",');
+  expect(verifyBundleBytes(bytes(twice), signed.trust, signed.tools)).toMatchObject({
+    ok: false,
+    link: 'bundle',
+  });
+});

@@ -2,6 +2,7 @@ import type { Verifiers } from '../crypto.ts';
 import { fromBase64, toHex, utf8 } from '../encoding.ts';
 import {
   EXECUTION_BUNDLE,
+  parseBundle,
   readBundle,
   type Bundle,
   type ExecutionBundle,
@@ -33,10 +34,19 @@ export interface VerifyTools {
 const NOT_CHECKED_FOR_RETIREMENT = 'receipt key not checked for retirement (needs the log)';
 const WITHOUT_SPEC = 'no job spec in the bundle: its signature was not checked';
 
-/** `bundle` is what `readBundle` takes: the parsed JSON of a bundle file. Never throws on account of its input. */
+/** Checks a bundle file, byte for byte as somebody hands it over. Never throws on account of its input. */
+export function verifyBundleBytes(bytes: Uint8Array, trust: Trust, tools: VerifyTools): Verdict {
+  return verdict(() => parseBundle(bytes), trust, tools);
+}
+
+/** The same for what `readBundle` takes: the parsed JSON of a bundle. */
 export function verifyBundle(bundle: unknown, trust: Trust, tools: VerifyTools): Verdict {
+  return verdict(() => readBundle(bundle), trust, tools);
+}
+
+function verdict(reading: () => Bundle, trust: Trust, tools: VerifyTools): Verdict {
   try {
-    const read: Bundle = within('bundle', '', () => readBundle(bundle));
+    const read = within('bundle', '', reading);
     return read.media_type === EXECUTION_BUNDLE
       ? checkExecution(read, trust, tools)
       : checkJob(read, trust, tools);
