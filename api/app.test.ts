@@ -247,3 +247,13 @@ test('an app with a route that does not say what it permits cannot be built', as
   registerPrincipals(app, OPERATOR_TOKEN);
   expect(() => app.get('/open', () => 'anything')).toThrow(/does not declare its permission/);
 });
+
+test.each([
+  '/api/v1/jobs/%00',
+  '/api/v1/jobs/a%00b/bundle',
+  '/api/v1/transparency/bundles/%00',
+  '/api/v1/transparency/proof?ipfs_cid=%00',
+  '/api/v1/jobs?status=%00',
+])('a NUL in %s is the fault of who sent it', async (url) => {
+  expect(await api.get(url)).toMatchObject({ status: 400, json: { code: 'bad_request' } });
+});

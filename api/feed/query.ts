@@ -20,7 +20,10 @@ const query = z.object({
     })
     .optional(),
   from: z.literal(START).optional(),
-  job_id: z.string().min(1).max(128).optional(),
+  job_id: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,128}$/, 'is no id of a job')
+    .optional(),
   execution_id: z
     .string()
     .toLowerCase()

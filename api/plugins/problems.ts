@@ -12,11 +12,18 @@ const FASTIFY_CODES: Record<string, ErrorCode> = {
   FST_ERR_BAD_URL: 'bad_request',
 };
 
+/** No text of ours holds a NUL, and PostgreSQL refuses it. */
+const NUL = /%00/;
+
 /** Every error leaves through here, in one shape; what we did not foresee is logged whole and answered with a code only. */
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler<FastifyError>((error, request, reply) =>
     sendProblem(toApiError(error), request, reply),
   );
+  app.addHook('onRequest', async ({ raw }) => {
+    if (raw.url !== undefined && NUL.test(raw.url))
+      throw new ApiError('bad_request', { message: 'the URL holds a NUL' });
+  });
   app.setNotFoundHandler((request, reply) => sendProblem(new ApiError('not_found'), request, reply));
 }
 
