@@ -32,7 +32,11 @@ export function spec(/** @type {number} */ executions = 1) {
       container: { image: 'builtin:echo', tag: '' },
       input: { type: 'prompt', data: { prompt: 'Who are you?' }, hash: 'sha256:placeholder' },
     },
-    constraints: { regions: executions === 1 ? ['US'] : REGIONS, min_regions: 1, timeout: 60_000_000_000 },
+    constraints: {
+      regions: executions === 1 ? ['US'] : [...REGIONS],
+      min_regions: 1,
+      timeout: 60_000_000_000,
+    },
     metadata: {
       timestamp: new Date().toISOString(),
       nonce: `${run}-${process.pid}-${number}`,
