@@ -25,6 +25,12 @@ describe('settings', () => {
     expect(readSettings({ HTTP_PORT: text }).HTTP_PORT).toEqual(parsed);
   });
 
+  it('take a path for the engine’s socket, and nothing else', () => {
+    expect(readSettings({}).BEACON_DOCKER_SOCKET).toBeNull();
+    expect(readSettings({ BEACON_DOCKER_SOCKET: '/a.sock' }).BEACON_DOCKER_SOCKET).toBe('/a.sock');
+    expect(() => readSettings({ BEACON_DOCKER_SOCKET: 'tcp://a:1' })).toThrow(/must be an absolute path/);
+  });
+
   it('take an empty variable for an unset one', () => {
     expect(readSettings({ HTTP_PORT: '', BACKENDS: '' })).toEqual(readSettings({}));
   });
@@ -54,6 +60,28 @@ describe('settings', () => {
     const rows = describeSettings({ DATABASE_URL: secret });
     expect(JSON.stringify(rows)).not.toContain('hunter2');
     expect(rows.find((row) => row.name === 'DATABASE_URL')).toMatchObject({ source: 'environment' });
+  });
+
+  it('are shown as one would write them', () => {
+    const env = { HTTP_PORT: '0.0.0.0:9000', PORT_RANGE: '9000-9009', BACKENDS: 'US=local;*=local' };
+    const shown = Object.fromEntries(describeSettings(env).map(({ name, value }) => [name, value]));
+    expect(shown).toMatchObject(env);
+    const defaults = describeSettings({}).map(({ name, value }) => [name, value]);
+    expect(readSettings(Object.fromEntries(defaults) as NodeJS.ProcessEnv)).toEqual(readSettings({}));
+    expect(defaults).toContainEqual(['HTTP_PORT', ':8090']);
+    expect(defaults).toContainEqual(['BACKENDS', '*=local']);
+  });
+
+  it.each([
+    ['HTTP_PORT', ':65536', 'names a port above 65535'],
+    ['PORT_RANGE', '8090-99999', 'names a port above 65535'],
+    ['PORT_RANGE', '9000-8000', 'ends before it begins'],
+    ['TRUST_ENFORCE', 'maybe', 'must be true or false'],
+    ['MAX_PARALLEL', 'many', 'is not a whole number'],
+    ['MAX_PARALLEL', '101', 'must be 100 or less'],
+    ['LOG_LEVEL', 'loud', 'must be one of '],
+  ])('refuse %s=%s and say why', (name, value, why) => {
+    expect(() => readSettings({ [name]: value })).toThrow(`${name}: "${value}" ${why}`);
   });
 
   it('refuse to switch signatures off', () => {

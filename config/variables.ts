@@ -8,6 +8,8 @@ export interface Variable<T> {
   /** Applied to the text of the variable; receives undefined when it is unset or empty. */
   schema: z.ZodType<T>;
   secret?: boolean;
+  /** The default as one would write it, where its parsed form has another. */
+  shown?: string;
 }
 
 const text = (fallback: string | null = null) =>
@@ -20,15 +22,21 @@ const int = (fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}) 
     .string()
     .regex(/^[+-]?\d{1,16}$/, 'is not a whole number')
     .transform(Number)
-    .pipe(z.int().min(min).max(max))
-    .or(z.undefined().transform(() => fallback));
+    .pipe(z.int('is too large').min(min, `must be ${min} or more`).max(max, `must be ${max} or less`))
+    .optional()
+    .transform((value) => value ?? fallback);
 const flag = (fallback: boolean) =>
   z
-    .enum(['true', 'false', '1', '0', 'yes', 'no'])
-    .transform((value) => value === 'true' || value === '1' || value === 'yes')
-    .or(z.undefined().transform(() => fallback));
+    .enum(['true', 'false', '1', '0', 'yes', 'no'], 'must be true or false')
+    .optional()
+    .transform((value) =>
+      value === undefined ? fallback : value === 'true' || value === '1' || value === 'yes',
+    );
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
-  z.enum(values).or(z.undefined().transform(() => fallback));
+  z
+    .enum(values, `must be one of ${values.join(', ')}`)
+    .optional()
+    .transform((value): T[number] => value ?? fallback);
 const list = () =>
   z
     .string()
@@ -72,10 +80,15 @@ const backends = z
     return table;
   });
 
+const PORT_MAX = 65_535;
+const PORT_RULE = `names a port above ${PORT_MAX}`;
+const isPort = (text: string): boolean => Number(text) <= PORT_MAX;
+
 /** `HTTP_PORT` with or without a colon, also `host:port`. */
 const port = z
   .string()
   .regex(/^([^:]*:)?\d{1,5}$/, 'must be a port, :port or host:port')
+  .refine((value) => isPort(value.slice(value.lastIndexOf(':') + 1)), PORT_RULE)
   .optional()
   .transform((value) => {
     const at = (value ?? ':8090').lastIndexOf(':');
@@ -87,22 +100,33 @@ const port = z
 const optionalPort = z
   .string()
   .regex(/^([^:]*:)?\d{1,5}$/, 'must be a port, :port or host:port')
+  .refine((value) => isPort(value.slice(value.lastIndexOf(':') + 1)), PORT_RULE)
   .optional()
   .transform((value) => (value === undefined ? null : port.parse(value)));
 
 const range = z
   .string()
   .regex(/^\d{1,5}-\d{1,5}$/, 'must be <first>-<last>')
+  .refine((value) => value.split('-').every(isPort), PORT_RULE)
+  .refine((value) => Number(value.split('-')[0]) <= Number(value.split('-')[1]), 'ends before it begins')
   .optional()
   .transform((value) => (value ?? '8090-8099').split('-').map(Number) as [number, number]);
 
 export const VARIABLES = {
-  HTTP_PORT: { doc: 'Port of the API, with or without a colon, or host:port. Default :8090.', schema: port },
+  HTTP_PORT: {
+    doc: 'Port of the API, with or without a colon, or host:port. Default :8090.',
+    schema: port,
+    shown: ':8090',
+  },
   PORT_STRATEGY: {
     doc: 'strict: that port or nothing. fallback (default): else a free one of PORT_RANGE. ephemeral: any free one.',
     schema: oneOf(['strict', 'fallback', 'ephemeral'], 'fallback'),
   },
-  PORT_RANGE: { doc: 'Ports tried by the fallback strategy. Default 8090-8099.', schema: range },
+  PORT_RANGE: {
+    doc: 'Ports tried by the fallback strategy. Default 8090-8099.',
+    schema: range,
+    shown: '8090-8099',
+  },
   RUNNER_HTTP_ADDR_FILE: {
     doc: 'Where the address that was taken is written down. Default: nowhere.',
     schema: text(),
@@ -133,7 +157,8 @@ export const VARIABLES = {
     schema: z
       .string()
       .regex(/beacon$/, 'must end in "beacon"')
-      .or(z.undefined().transform(() => 'beacon')),
+      .optional()
+      .transform((value) => value ?? 'beacon'),
   },
   TEMPORAL_CLI_PATH: {
     doc: 'Server binary for the embedded Temporal. Default: found or made, see docs.',
@@ -145,6 +170,7 @@ export const VARIABLES = {
   BACKENDS: {
     doc: 'Ordered backends of each region, as US=local;*=local. Default *=local.',
     schema: backends,
+    shown: '*=local',
   },
   JOB_DEADLINE: {
     doc: 'Seconds from the start of a job after which it expires. Default 86400.',
@@ -187,7 +213,8 @@ export const VARIABLES = {
     schema: z
       .string()
       .regex(/^[\d.]+:\d{1,5}$/, 'must be ip:port')
-      .or(z.undefined().transform(() => null)),
+      .optional()
+      .transform((value) => value ?? null),
   },
   TRUST_ENFORCE: {
     doc: 'Take only fresh specs of trusted keys, with a nonce. Default false.',
@@ -218,7 +245,10 @@ export const VARIABLES = {
   FAILURES_PER_IP_AND_KEY: { doc: 'The same per address and key. Default 5.', schema: int(5, { min: 1 }) },
   LOCAL_REGION: {
     doc: 'Region that the local backend claims. Default: none is claimed.',
-    schema: z.enum(REGIONS).or(z.undefined().transform(() => null)),
+    schema: z
+      .enum(REGIONS, `must be one of ${REGIONS.join(', ')}`)
+      .optional()
+      .transform((value) => value ?? null),
   },
   LOCAL_CONCURRENCY: {
     doc: 'Executions of the local backend at once per worker. Default: number of cores, at least 2.',
@@ -244,8 +274,20 @@ export const VARIABLES = {
     doc: 'Image names that may run on the host userland where no engine is, comma separated.',
     schema: list(),
   },
+  BEACON_DOCKER_SOCKET: {
+    doc: 'Unix socket of the container engine for jobs, tried first. Default: DOCKER_HOST, then the usual ones.',
+    schema: z
+      .string()
+      .regex(/^(unix:\/\/)?\//, 'must be an absolute path')
+      .optional()
+      .transform((value) => value ?? null),
+  },
   DOCKER_HOST: {
-    doc: 'Docker-compatible socket. Default: the usual Docker and Podman sockets.',
+    doc: 'Docker-compatible socket (unix:// only). Default: the usual Docker and Podman sockets.',
+    schema: text(),
+  },
+  XDG_RUNTIME_DIR: {
+    doc: 'Where rootless Docker and Podman keep their sockets. Default: /run/user/<user id>.',
     schema: text(),
   },
   LOG_ORIGIN: {

@@ -18,7 +18,7 @@ export const LIMITS = {
   commandWords: 256,
   commandWordBytes: 32 * KIB,
   environmentEntries: 256,
-  environmentNameBytes: 256,
+  environmentNameBytes: 128,
   environmentValueBytes: 32 * KIB,
   regionsNamed: 64,
   modelsPerJob: 100,

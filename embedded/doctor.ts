@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
+import { defaultEngineSockets } from '../backends/local/settings.ts';
 import { serverAccount } from './account.ts';
 import { runCommand } from './command.ts';
 import { reasonOf } from './failure.ts';
@@ -142,18 +143,11 @@ async function bubblewrap() {
 }
 
 async function containers(env: NodeJS.ProcessEnv) {
-  const runtime = env.XDG_RUNTIME_DIR ?? `/run/user/${process.getuid?.() ?? 0}`;
-  const sockets = [
-    ...(env.DOCKER_HOST?.startsWith('unix://') ? [env.DOCKER_HOST.slice('unix://'.length)] : []),
-    '/var/run/docker.sock',
-    '/run/podman/podman.sock',
-    path.join(runtime, 'docker.sock'),
-    path.join(runtime, 'podman/podman.sock'),
-  ];
-  for (const socket of sockets) if (await answers(socket)) return { detail: `engine on ${socket}` };
+  for (const socket of defaultEngineSockets(env))
+    if (await answers(socket)) return { detail: `engine on ${socket}` };
   return {
     detail: 'no Docker-compatible socket answers',
-    fix: 'for registry images: start Docker, or "podman system service --time=0 &", or set DOCKER_HOST',
+    fix: 'for registry images: start Docker, or "podman system service --time=0 &", or set BEACON_DOCKER_SOCKET',
   };
 }
 

@@ -12,6 +12,7 @@ import { createDocumentSigner } from '../attestation/receipt/signer.ts';
 import type { Backend } from '../backends/backend.ts';
 import {
   createLocalBackend,
+  defaultEngineSockets,
   localSettings,
   programDigests,
   shippedProgramsFolder,
@@ -199,6 +200,7 @@ async function localBackend(settings: Values, pool: Pool, log: Log): Promise<Bac
     localSettings({
       stateFolder: settings.BEACON_REACHABLE ?? settings.BEACON_STATE ?? '.beacon',
       isolation: settings.LOCAL_ISOLATION,
+      engineSockets: defaultEngineSockets(settings),
       region: settings.LOCAL_REGION,
       imageFolders: settings.LOCAL_IMAGE_FOLDERS,
       processDigests: [...listed.filter((digest) => digest !== SHIPPED), ...shipped],

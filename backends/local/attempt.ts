@@ -3,7 +3,7 @@ import { failure, type Failure, type FailureCode } from '../../domain/failure.ts
 import { BOUNDS } from './bounds.ts';
 import type { Ended, EnforcedLimits, Isolation, Task } from './isolation.ts';
 import { createJobFolder, removeFolder } from './job-folder.ts';
-import { checkedName, jobTerms } from './job-terms.ts';
+import { checkedName, jobTerms, refuseEnvironment } from './job-terms.ts';
 import { isRoot, type JobUsers } from './job-users.ts';
 import { collectOutputs, type Collected } from './outputs/collect.ts';
 import { prepare, type Ground } from './prepare.ts';
@@ -42,6 +42,7 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
     const terms = jobTerms(work, ground.settings);
     step.heartbeat('preparing image');
     const prepared = await prepare(work.image, terms.command, ground, stop);
+    if (prepared.isolation === 'process') refuseEnvironment(terms);
     const isolation = deps.isolation(prepared.isolation, ground);
     const files = await createJobFolder(ground.settings.stateFolder, name, work.input, user);
     folder = files.path;

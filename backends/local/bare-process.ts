@@ -5,6 +5,9 @@ import type { Isolation, Task } from './isolation.ts';
 import { hasEnded, kill, MARKER, processesMarked, processesOfUser } from './process-table.ts';
 import { supervise, type Tree } from './supervise.ts';
 
+/** Folders that only root writes to; `/usr/local` is left to others on some systems. */
+const BARE_PATH = '/usr/bin:/bin';
+
 export interface ProcessMachine {
   tools: Pick<SandboxTools, 'prlimit' | 'setpriv'>;
   groups: ControlGroups | null;
@@ -39,22 +42,25 @@ export function processIsolation({ tools, groups, mark }: ProcessMachine): Isola
   };
 }
 
-/** `env -i` comes last, so that nothing a job sets reaches the programs that confine it. */
+/**
+ * Only fixed words and our own paths stand before the program: nothing of a job chooses what runs. Its variables are no
+ * part of this (`refuseEnvironment`); its command is arguments. A shell, not `env`, starts the program: `env` would take
+ * a path with `=` in it for a variable and the job's first argument for the program.
+ */
 function programArguments(tools: ProcessMachine['tools'], task: Task, mark: string): string[] {
   if (task.program.kind !== 'host') throw new Error('only a program of the host can run as a bare process');
   const environment: Record<string, string> = {
-    PATH: '/usr/local/bin:/usr/bin:/bin',
+    PATH: BARE_PATH,
     HOME: task.folder.tmp,
     TMPDIR: task.folder.tmp,
-    ...task.terms.environment,
     BEACON_INPUT: task.folder.input,
     BEACON_OUTPUT_DIR: task.folder.output,
     [MARKER]: mark,
   };
   return [
     ...(tools.setpriv === null ? [] : [tools.setpriv, '--no-new-privs', '--pdeathsig=KILL']),
+    ...['/usr/bin/env', '-i', ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)],
     ...['/bin/sh', '-c', 'cd "$1" || exit 125; shift; exec "$@"', 'enter', task.folder.tmp],
-    ...['env', '-i', ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)],
     ...task.program.argv,
   ];
 }

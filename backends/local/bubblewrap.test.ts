@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
@@ -31,6 +31,22 @@ const settings = localSettings({
 await scriptProgram(settings.programsFolder);
 const machine = await probeMachine(settings);
 const missing = isMissing(machine.bubblewrap) ? machine.bubblewrap.reason : null;
+
+/** What bubblewrap and what stood before it in the same process were started with, by the name of the attempt. */
+function environmentsOf(name: string): string[] {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .flatMap((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        const launcher =
+          words[0]?.endsWith('bwrap') === true && words.some((word) => word.includes(`/${name}/`));
+        return launcher ? [readFileSync(`/proc/${pid}/environ`, 'utf8')] : [];
+      } catch {
+        return [];
+      }
+    });
+}
 
 /** What a job would like to reach: keys, a database's socket, a loopback port, a neighbour's output. */
 interface Prey {
@@ -146,6 +162,51 @@ describeNeeding('a job in bubblewrap that tries to get out', missing, () => {
     const enforced = machine.groups?.enforces ?? new Set();
     expect(told.outcome.limits.memory_bytes).toBe(enforced.has('memory') ? settings.memoryBytes : null);
     expect(told.outcome.limits.cpu_cores).toBe(enforced.has('cpu') ? settings.cpus : null);
+  });
+
+  test('a job’s variables are set inside only: nothing outside the sandbox is started with them', async () => {
+    const traces = join(state.path, 'traces');
+    await mkdir(traces);
+    await chmod(traces, 0o777);
+    const hostile = {
+      PATH: `${traces}:/usr/bin:/bin`,
+      LD_PRELOAD: `${traces}/evil.so`,
+      LD_DEBUG: 'files',
+      LD_DEBUG_OUTPUT: `${traces}/ran`,
+      SHELLOPTS: 'xtrace',
+      PS4: `$(: > ${traces}/ran)`,
+      ENV: `${traces}/rc`,
+      BASH_ENV: `${traces}/rc`,
+    };
+    const tools = ['sh', 'env', 'bwrap', 'prlimit', 'setpriv', 'sleep'];
+    for (const name of [...tools, 'rc'])
+      await writeFile(join(traces, name), `#!/bin/sh\n: > ${traces}/ran\n`, { mode: 0o755 });
+    const backend = createLocalBackend(settings, { log: silent });
+    let launchers: string[] = [];
+    const told = await runAttempt(
+      backend,
+      {
+        image: 'builtin:script',
+        name: 'variables-1',
+        environment: hostile,
+        command: [
+          'env -0 | tr "\\0" "\\n"; echo begun; until [ -e "$BEACON_OUTPUT_DIR/seen" ]; do sleep 0.02; done',
+        ],
+      },
+      {
+        onLine: ({ line }) => {
+          if (line !== 'begun') return;
+          launchers = environmentsOf('variables-1');
+          writeFileSync(join(state.path, 'jobs', 'variables-1', 'out', 'seen'), '', { mode: 0o644 });
+        },
+      },
+    );
+    const inside = outputOf(told)!.split('\n');
+    for (const [name, value] of Object.entries(hostile)) expect(inside).toContain(`${name}=${value}`);
+    expect(launchers.length).toBeGreaterThan(0);
+    for (const environment of launchers)
+      expect(environment).toMatch(/^BEACON_WORK=[^\0]*\0((PWD|OLDPWD|SHLVL|_)=[^\0]*\0)*$/);
+    expect(readdirSync(traces).sort()).toEqual([...tools, 'rc'].sort());
   });
 
   test('two jobs at once are different users and see nothing of one another', async () => {

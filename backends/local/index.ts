@@ -13,7 +13,12 @@ import { probeMachine, type Machine, type Missing } from './machine.ts';
 import { isMissing, type Ground } from './prepare.ts';
 import { stateId as idOf, type LocalSettings } from './settings.ts';
 
-export { localSettings, shippedProgramsFolder, type LocalSettings } from './settings.ts';
+export {
+  defaultEngineSockets,
+  localSettings,
+  shippedProgramsFolder,
+  type LocalSettings,
+} from './settings.ts';
 export { programDigests } from './image/builtin.ts';
 export { probeMachine, type Machine, type Missing } from './machine.ts';
 export { findEngine, type Engine } from './engine/engine.ts';

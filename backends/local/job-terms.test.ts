@@ -83,4 +83,7 @@ test('engine sockets are the named ones first, unix only, each once', () => {
     '/run/user/7/podman/podman.sock',
   ]);
   expect(defaultEngineSockets({ DOCKER_HOST: 'tcp://elsewhere:2375' })[0]).toBe('/var/run/docker.sock');
+  expect(defaultEngineSockets({ BEACON_DOCKER_SOCKET: 'unix:///mine.sock', DOCKER_HOST: null })[0]).toBe(
+    '/mine.sock',
+  );
 });

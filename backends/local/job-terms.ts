@@ -42,6 +42,19 @@ export function jobTerms(work: Work, settings: LocalSettings): JobTerms {
   };
 }
 
+/**
+ * A bare process is the operator's own user where the worker is not root, and PATH, LD_PRELOAD, ENV, PS4 and their like
+ * would make a listed program run others. No list of such names is complete, so none is taken.
+ */
+export function refuseEnvironment(terms: JobTerms): void {
+  const [name] = Object.keys(terms.environment);
+  if (name === undefined) return;
+  throw new Refusal(
+    'work_invalid',
+    `environment: ${name} cannot be set, because an environment needs a sandbox and this machine runs the program as a bare process`,
+  );
+}
+
 function asked(
   text: string | undefined,
   parse: (text: string) => number | null,

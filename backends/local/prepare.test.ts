@@ -75,6 +75,15 @@ test('image names are one of three kinds, and everything else is refused', () =>
   const digestOf = `sha256:${'a'.repeat(64)}`;
   expect(parseImage(`oci:x@${digestOf}`)).toEqual({ kind: 'oci', path: 'x', tag: null, digest: digestOf });
   expect(parseImage('ghcr.io/a/b:c')).toEqual({ kind: 'registry', reference: 'ghcr.io/a/b:c' });
-  for (const bad of ['builtin:../etc', 'builtin:', 'oci:x@sha256:short', '-rm', 'a b', ''])
+  for (const bad of [
+    'builtin:../etc',
+    'builtin:',
+    'oci:x@sha256:short',
+    '-rm',
+    'a b',
+    'a/../b',
+    'http://a.b/c',
+    '',
+  ])
     expect(() => parseImage(bad)).toThrow();
 });

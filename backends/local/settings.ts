@@ -44,7 +44,7 @@ export function localSettings(
   const maxCpus = given.maxCpus ?? cpus().length;
   return {
     isolation: 'auto',
-    engineSockets: defaultEngineSockets(process.env),
+    engineSockets: defaultEngineSockets({}),
     programsFolder: shippedProgramsFolder(),
     imageFolders: [],
     region: null,
@@ -62,16 +62,28 @@ export function localSettings(
   };
 }
 
+/** The variables that say where engines listen; who reads the environment hands them over. */
+export interface EngineVariables {
+  BEACON_DOCKER_SOCKET?: string | null | undefined;
+  DOCKER_HOST?: string | null | undefined;
+  XDG_RUNTIME_DIR?: string | null | undefined;
+}
+
 /** BEACON_DOCKER_SOCKET, DOCKER_HOST (unix only), then where Docker and Podman listen, rootful and rootless. */
-export function defaultEngineSockets(environment: NodeJS.ProcessEnv): string[] {
-  const runtime = environment.XDG_RUNTIME_DIR;
-  const named = [environment.BEACON_DOCKER_SOCKET, environment.DOCKER_HOST]
-    .filter((value) => value !== undefined && value !== '')
-    .map((value) => value!.replace(/^unix:\/\//, ''))
+export function defaultEngineSockets(variables: EngineVariables): string[] {
+  const runtime = variables.XDG_RUNTIME_DIR ?? `/run/user/${process.getuid?.() ?? 0}`;
+  const named = [variables.BEACON_DOCKER_SOCKET, variables.DOCKER_HOST]
+    .map((value) => (value ?? '').replace(/^unix:\/\//, ''))
     .filter((value) => value.startsWith('/'));
-  const usual = ['/var/run/docker.sock', '/run/podman/podman.sock'];
-  if (runtime !== undefined) usual.push(`${runtime}/docker.sock`, `${runtime}/podman/podman.sock`);
-  return [...new Set([...named, ...usual])];
+  return [
+    ...new Set([
+      ...named,
+      '/var/run/docker.sock',
+      '/run/podman/podman.sock',
+      `${runtime}/docker.sock`,
+      `${runtime}/podman/podman.sock`,
+    ]),
+  ];
 }
 
 /** `examples/programs` of this package, from the sources as well as from `dist`. */

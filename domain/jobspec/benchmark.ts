@@ -14,6 +14,10 @@ import {
 import { joinImage } from './image.ts';
 import { parseCpu, parseMemory } from './quantity.ts';
 
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** What a program is told about its job; a job that could set them would be believed by its own program. */
+const OWN_PREFIX = 'BEACON_';
+
 /** What a job runs (spec: beacon §1.3), defaults filled. */
 export interface Benchmark {
   name: string;
@@ -83,8 +87,16 @@ function parseEnvironment(field: Field): Record<string, string> {
   const environment = Object.create(null) as Record<string, string>;
   for (const name of names) {
     const entry = { value: object[name], path: `${field.path}[${quoted(name)}]` };
-    if (name === '' || name.includes('=') || name.length > LIMITS.environmentNameBytes)
-      throw refused(entry, 'is no name of a variable');
+    if (!VARIABLE.test(name) || name.length > LIMITS.environmentNameBytes)
+      throw refused(
+        entry,
+        `is no name of a variable: a letter or _, then letters, digits or _, at most ${LIMITS.environmentNameBytes}`,
+      );
+    if (name.startsWith(OWN_PREFIX))
+      throw refused(
+        entry,
+        `cannot be set by a job: names that begin with ${OWN_PREFIX} are the service's own`,
+      );
     environment[name] = readString(entry, LIMITS.environmentValueBytes)!;
   }
   return environment;

@@ -263,6 +263,21 @@ describe('a job spec that is refused', () => {
     ['benchmark.container.command', ['sh', 1], 'benchmark.container.command[1]'],
     ['benchmark.container.environment', { A: 1 }, 'benchmark.container.environment["A"]'],
     ['benchmark.container.environment', { 'A=B': '' }, 'benchmark.container.environment["A=B"]'],
+    ['benchmark.container.environment', { '': 'x' }, 'benchmark.container.environment[""]'],
+    ['benchmark.container.environment', { '1A': 'x' }, 'benchmark.container.environment["1A"]'],
+    ['benchmark.container.environment', { 'A B': 'x' }, 'benchmark.container.environment["A B"]'],
+    ['benchmark.container.environment', { 'A\n': 'x' }, 'benchmark.container.environment["A\\n"]'],
+    ['benchmark.container.environment', { é: 'x' }, 'benchmark.container.environment["é"]'],
+    [
+      'benchmark.container.environment',
+      { 'BASH_FUNC_cat%%': '() { :; }' },
+      'benchmark.container.environment["BASH_FUNC_cat%%"]',
+    ],
+    [
+      'benchmark.container.environment',
+      { BEACON_INPUT: '/etc/passwd' },
+      'benchmark.container.environment["BEACON_INPUT"]',
+    ],
     ['benchmark.container.resources', { cpu: 'much' }, 'benchmark.container.resources.cpu'],
     ['benchmark.container.resources', { memory: '1 GiB' }, 'benchmark.container.resources.memory'],
     ['benchmark.container.resources', { cpu: 1 }, 'benchmark.container.resources.cpu'],
@@ -270,6 +285,18 @@ describe('a job spec that is refused', () => {
     const spec = changed(path, value);
     if (path === 'benchmark.container.tag') spec.benchmark.container.image = 'busybox';
     expect(refusal(spec).field).toBe(field);
+  });
+
+  it('says which names of variables there are', () => {
+    const named = (name: string): string =>
+      refusal(changed('benchmark.container.environment', { [name]: 'x' })).message;
+    expect(named('A-B')).toContain('is no name of a variable: a letter or _');
+    expect(named('A'.repeat(129))).toContain('at most 128');
+    expect(named('BEACON_')).toContain('cannot be set by a job');
+    const taken = { ['_' + 'A1'.repeat(63) + 'b']: '', beacon_x: '', BEACON: '' };
+    expect({
+      ...parse(changed('benchmark.container.environment', taken)).benchmark.container.environment,
+    }).toEqual(taken);
   });
 
   it('says that a time-out is in nanoseconds', () => {
@@ -283,7 +310,7 @@ describe('a job spec that is refused', () => {
 
   it.each([
     ['alpine:3', '4'],
-    ['alpine@sha256:00', 'latest'],
+    [`alpine@sha256:${'0'.repeat(64)}`, 'latest'],
     ['builtin:echo', 'latest'],
   ])('does not join %s and %s', (image, tag) => {
     const container = { image, tag };

@@ -61,12 +61,18 @@ export function conformance(shape: Shape, start: () => Promise<RunScript>): void
     expect(outputOf(told)).toBe('{"question":"why?"}');
   });
 
-  test('the environment is the one of the job, and the worker’s own is nowhere', async () => {
-    process.env.BEACON_TEST_SECRET = 'do-not-leak';
-    const told = await run('echo "$GREETING $1"; env; cat /proc/1/environ /proc/self/environ 2>/dev/null', {
+  test('a job’s environment is set behind a wall and refused without one', async () => {
+    const told = await run('echo "$GREETING"', {
       work: { environment: { GREETING: 'hello "world" $HOME' } },
     });
-    expect(outputOf(told)).toMatch(/^hello "world" \$HOME /);
+    if (shape.walled) expect(outputOf(told)).toBe('hello "world" $HOME\n');
+    else expect(told.outcome).toMatchObject({ failure: { code: 'work_invalid' }, startedAt: null });
+  });
+
+  test('the worker’s own environment is nowhere', async () => {
+    process.env.BEACON_TEST_SECRET = 'do-not-leak';
+    const told = await run('env; cat /proc/1/environ /proc/self/environ 2>/dev/null');
+    expect(outputOf(told)).toContain('BEACON_INPUT=');
     expect(outputOf(told)).not.toContain('do-not-leak');
     expect(outputOf(told)).not.toContain('DATABASE_URL');
   });

@@ -1,3 +1,4 @@
+import { isRegistryReference } from '../../../domain/jobspec/image.ts';
 import { Refusal } from '../refusal.ts';
 
 /** The three kinds of image that a job may name. */
@@ -8,7 +9,6 @@ export type ImageReference =
 
 const PROGRAM = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-const REGISTRY = /^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}$/;
 
 export function parseImage(image: string): ImageReference {
   if (image.startsWith('builtin:')) {
@@ -18,7 +18,8 @@ export function parseImage(image: string): ImageReference {
     return { kind: 'builtin', name };
   }
   if (image.startsWith('oci:')) return parseLayout(image.slice('oci:'.length));
-  if (!REGISTRY.test(image)) throw new Refusal('image_invalid', `${shown(image)} is no image reference`);
+  if (!isRegistryReference(image))
+    throw new Refusal('image_invalid', `${shown(image)} is no image reference`);
   return { kind: 'registry', reference: image };
 }
 
