@@ -8,6 +8,8 @@ export interface CommandOptions {
   account?: Account | null;
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+  /** What it reads on its standard input; default: nothing. */
+  input?: string;
   /** Called with each line of either stream. */
   onLine?: (line: string) => void;
 }
@@ -25,7 +27,7 @@ const KEPT_CHARACTERS = 65_536;
 export async function runCommand(
   program: string,
   words: readonly string[],
-  { cwd, env = process.env, account = null, timeoutMs, signal, onLine }: CommandOptions,
+  { cwd, env = process.env, account = null, timeoutMs, signal, input, onLine }: CommandOptions,
 ): Promise<CommandResult> {
   signal?.throwIfAborted();
   return new Promise((resolve) => {
@@ -36,8 +38,10 @@ export async function runCommand(
       ...spawnAs(account),
       env,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
+    // It may end without having read it.
+    child.stdin.on('error', () => undefined).end(input ?? '');
     const take = (chunk: string) => {
       output = (output + chunk).slice(-KEPT_CHARACTERS);
       if (!onLine) return;

@@ -5,6 +5,7 @@ export type EmbeddedErrorCode =
   | 'binaries_unusable'
   | 'credentials_missing'
   | 'data_of_other_version'
+  | 'database_missing'
   | 'initdb_failed'
   | 'postgres_not_ready'
   | 'port_unavailable'

@@ -4,6 +4,8 @@
 export const POSTGRES_READY_MS = 120_000;
 /** initdb writes 40 MB and syncs it; slow disks take tens of seconds. */
 export const INITDB_MS = 120_000;
+/** One statement without a server, after what a crash left to replay. */
+export const SINGLE_USER_MS = 120_000;
 /** A fast shutdown only writes a checkpoint. */
 export const POSTGRES_STOP_MS = 20_000;
 /** SIGQUIT asks PostgreSQL to stop without a checkpoint; it does so at once or not at all. */

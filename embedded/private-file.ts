@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { z } from 'zod';
 import { systemCode } from './failure.ts';
+import type { Progress } from './progress.ts';
 
 /** Writes a file for its owner's eyes only, whole or not at all, also when the machine stops in between. */
 export async function writePrivate(file: string, content: string): Promise<void> {
@@ -38,6 +40,22 @@ export async function readIfThere(file: string): Promise<string | null> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return null;
     throw error;
+  }
+}
+
+/** What an earlier run chose and would like again; a file that cannot be understood counts as none. */
+export async function rememberedIn<T>(
+  file: string,
+  shape: z.ZodType<T>,
+  progress: Progress,
+): Promise<T | undefined> {
+  const text = await readIfThere(file);
+  if (text === null) return undefined;
+  try {
+    return shape.parse(JSON.parse(text));
+  } catch {
+    progress.say(`${file} cannot be understood; choosing anew`);
+    return undefined;
   }
 }
 

@@ -101,6 +101,22 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
+test.skipIf(process.platform !== 'linux')(
+  'addresses for one process are kept from the roles, which would all claim them, and this is said (skipped where the kernel does not show environments)',
+  async () => {
+    await using database = await testDatabase({ migrated: false });
+    const said: string[] = [];
+    options.progress = { say: (line) => said.push(line), update: () => undefined };
+    await using stack = await rolesOnly(
+      { ROLE_PORT: '9101', TEMPORAL_METRICS_ADDRESS: '127.0.0.1:9102' },
+      database.url,
+    );
+    for (const { pid } of Object.values(pids(stack.state())))
+      expect(await readFile(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/ROLE_PORT|TEMPORAL_METRICS/);
+    expect(said.filter((line) => line.startsWith('ROLE_PORT and TEMPORAL_METRICS_ADDRESS'))).toHaveLength(1);
+  },
+);
+
 test('a role that cannot start ends the start, with its last words and nothing left running', async () => {
   await using database = await testDatabase({ migrated: false });
   await expect(rolesOnly({ STAND_IN_BROKEN: 'worker' }, database.url)).rejects.toMatchObject({

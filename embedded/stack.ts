@@ -61,6 +61,9 @@ export interface Stack extends AsyncDisposable {
   stop(force?: AbortSignal): Promise<void>;
 }
 
+/** Addresses for one role run by itself; the roles of a stack would all claim them. */
+const ONE_PROCESS = ['ROLE_PORT', 'TEMPORAL_METRICS_ADDRESS'] as const;
+
 /** Starts everything and resolves when all of it is ready; the caller disposes it. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const names = await makeStateFolder(path.resolve(options.stateFolder));
@@ -69,7 +72,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   let release = async (): Promise<void> => lock[Symbol.asyncDispose]();
   try {
     const { progress = silentProgress } = options;
-    const { setAside, ...folder } = await placeState(names, options);
+    const { setAside, ...folder } = await placeState(names, {
+      ...options,
+      databaseElsewhere: Boolean((options.env ?? process.env).DATABASE_URL),
+    });
     if (setAside !== null)
       progress.say(`the state folder is new; the database that belonged to its keys is kept in ${setAside}`);
     const left = await endLeftovers(folder.run);
@@ -134,6 +140,7 @@ async function startParts(
   const roleEnv = (role: RoleName) => ({
     ...env,
     ...Object.fromEntries(foreignKeys(role).map((name) => [name, undefined])),
+    ...Object.fromEntries(ONE_PROCESS.map((name) => [name, undefined])),
     BEACON_STATE: folder.path,
     BEACON_REACHABLE: folder.reachable,
     DATABASE_URL: parts.database?.url(),
@@ -142,6 +149,11 @@ async function startParts(
     ADMIN_TOKEN: operatorToken,
     LOCAL_PROCESS_DIGESTS: env.LOCAL_PROCESS_DIGESTS ?? 'shipped',
   });
+  const unused = ONE_PROCESS.filter((name) => env[name]);
+  if (unused.length > 0)
+    progress.say(
+      `${unused.join(' and ')} left out: the roles of a stack cannot share one address (for a role run by itself)`,
+    );
   progress.update('Starting relay, worker and API');
   await together(
     failed,

@@ -17,12 +17,7 @@ export interface KeyStart {
 export async function startReceiptKey(pool: Pool, logId: string, key: KeyStart): Promise<string> {
   return withTransaction(pool, async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [LOG_LOCK]);
-    const { rows } = await tx.query<{ subject_id: string }>(
-      `select subject_id from log_entries where log_id = $1 and subject_kind = 'key'
-       union select subject_id from log_pending where log_id = $1 and subject_kind = 'key'`,
-      [logId],
-    );
-    const known = rows.map((row) => row.subject_id);
+    const known = await readReceiptKeys(tx, logId);
     if (known.length > 0) return known.find((id) => id === key.keyId) ?? known[0]!;
     await tx.query('insert into blocks (digest, bytes) values ($1, $2) on conflict do nothing', [
       key.dsseDigest,
@@ -42,6 +37,16 @@ export async function startReceiptKey(pool: Pool, logId: string, key: KeyStart):
     );
     return key.keyId;
   });
+}
+
+/** Ids of the receipt keys that the log has, also of one whose entry is pending. */
+export async function readReceiptKeys(db: Queryable, logId: string): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select subject_id as id from log_entries where log_id = $1 and subject_kind = 'key'
+     union select subject_id from log_pending where log_id = $1 and subject_kind = 'key'`,
+    [logId],
+  );
+  return rows.map((row) => row.id);
 }
 
 export async function readStartedKeys(db: Queryable, logId: string): Promise<string[]> {

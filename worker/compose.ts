@@ -4,9 +4,8 @@ import path from 'node:path';
 import { createAttestActivities } from '../activities/attest.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
 import { loadLogKey } from '../attestation/keys/log-key.ts';
-import { loadReceiptKey } from '../attestation/keys/receipt-key.ts';
 import { fileGuard } from '../attestation/log/guard.ts';
-import { openLog, registerReceiptKey } from '../attestation/log/open.ts';
+import { openLog, openReceiptKey } from '../attestation/log/open.ts';
 import { startSequencer } from '../attestation/log/sequencer.ts';
 import { createDocumentSigner } from '../attestation/receipt/signer.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -139,12 +138,11 @@ export async function startWorkerRole(settings: Values, log: Log, queues?: reado
     };
     const workers = [];
     if (serves('beacon')) {
-      const key = await loadReceiptKey({
+      const { logId } = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
+      const key = await openReceiptKey(pool, logId, {
         pem: settings.BEACON_RECEIPT_KEY_PEM ?? undefined,
         file: keyFile(settings, 'receipt.pem'),
       });
-      const { logId } = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
-      await registerReceiptKey(pool, logId, key);
       notifier.notify('log');
       workers.push({
         name: 'beacon',
@@ -223,7 +221,7 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
     const logHead = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
     const logKey = await loadLogKey(
       { pem: settings.BEACON_LOG_KEY_PEM ?? undefined, file: keyFile(settings, 'log.pem') },
-      { logIsEmpty: logHead.size === 0 },
+      { logIsNew: logHead.vkey === null && logHead.size === 0 },
     );
     const sequencer = process.use(
       startSequencer({

@@ -92,23 +92,23 @@ describe('the receipt key', () => {
 });
 
 describe('the log key', () => {
-  it('is made for an empty log only: a log that lost its key gets no second one', async () => {
-    await expect(loadLogKey({ file }, { logIsEmpty: false })).rejects.toMatchObject({
+  it('is made for a new log only: a log that lost its key gets no second one', async () => {
+    await expect(loadLogKey({ file }, { logIsNew: false })).rejects.toMatchObject({
       code: 'key_missing_for_log',
     });
     await expect(stat(file)).rejects.toThrow();
-    const made = await loadLogKey({ file }, { logIsEmpty: true });
-    const found = await loadLogKey({ file }, { logIsEmpty: false });
+    const made = await loadLogKey({ file }, { logIsNew: true });
+    const found = await loadLogKey({ file }, { logIsNew: false });
     expect(toHex(found.publicKey)).toBe(toHex(made.publicKey));
     expect((await readFile(file, 'utf8')).startsWith('-----BEGIN PRIVATE KEY-----')).toBe(true);
   });
 
   it('is Ed25519 and signs notes under the origin', async () => {
-    const signer = (await loadLogKey({ file }, { logIsEmpty: true })).signerFor('example.org/log');
+    const signer = (await loadLogKey({ file }, { logIsNew: true })).signerFor('example.org/log');
     const message = Buffer.from('text\n');
     expect(signer.name).toBe('example.org/log');
     expect(nodeVerifiers.verifyEd25519(signer.publicKey, message, signer.sign(message))).toBe(true);
-    await expect(loadLogKey({ pem: pem('p256'), file }, { logIsEmpty: true })).rejects.toMatchObject({
+    await expect(loadLogKey({ pem: pem('p256'), file }, { logIsNew: true })).rejects.toMatchObject({
       code: 'key_wrong_type',
     });
   });

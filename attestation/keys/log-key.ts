@@ -14,17 +14,17 @@ export interface LogKey {
 }
 
 /**
- * Loads the key (`BEACON_LOG_KEY_PEM` or file). A new one is made only for a log that has no entry yet: a log whose key
+ * Loads the key (`BEACON_LOG_KEY_PEM` or file). A new one is made only for a log that never had one: a log whose key
  * is lost is closed, because a second key would make its history worthless.
  */
-export async function loadLogKey(
-  source: KeySource,
-  { logIsEmpty }: { logIsEmpty: boolean },
-): Promise<LogKey> {
+export async function loadLogKey(source: KeySource, { logIsNew }: { logIsNew: boolean }): Promise<LogKey> {
   const key = await readKey(source);
   if (key !== undefined) return logKey(key);
-  if (logIsEmpty) return logKey(await createKey(source.file, generate));
-  throw new KeyError('key_missing_for_log', `the log has entries, but its key is not at ${source.file}`);
+  if (logIsNew) return logKey(await createKey(source.file, generate));
+  throw new KeyError(
+    'key_missing_for_log',
+    `the log's key is not at ${source.file}: put the file back from a backup; without it this log cannot go on (docs/runbook.md, A log key is lost)`,
+  );
 }
 
 export function logKey(key: crypto.KeyObject): LogKey {

@@ -1,9 +1,10 @@
 import { chown, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import pg from 'pg';
 import { type Account } from '../account.ts';
 import { runCommand } from '../command.ts';
 import { EmbeddedError } from '../failure.ts';
-import { INITDB_MS } from '../limits.ts';
+import { INITDB_MS, SINGLE_USER_MS } from '../limits.ts';
 import { readIfThere, syncFolder } from '../private-file.ts';
 import type { PostgresBinaries } from './binaries.ts';
 
@@ -67,6 +68,25 @@ export async function ensureCluster(options: ClusterOptions): Promise<{ dataFold
     await rm(fresh, { recursive: true, force: true });
   }
   return { dataFolder, made: true };
+}
+
+/** Gives the superuser of the stopped server in `folder/data` another password; nothing else can reach it meanwhile. */
+export async function setSuperuserPassword(options: ClusterOptions): Promise<void> {
+  const { binaries, folder, account, password, signal } = options;
+  const { code, output } = await runCommand(
+    path.join(binaries.folder, 'bin', 'postgres'),
+    ['--single', '-D', path.join(folder, 'data'), '-c', 'log_statement=none', 'postgres'],
+    {
+      ...{ cwd: folder, env: postgresEnv(folder), account, timeoutMs: SINGLE_USER_MS, signal },
+      input: `alter role ${pg.escapeIdentifier(SUPERUSER)} password ${pg.escapeLiteral(password)}\n`,
+    },
+  );
+  signal?.throwIfAborted();
+  if (code === 0 && !/\b(ERROR|FATAL|PANIC):/.test(output)) return;
+  throw new EmbeddedError(
+    'postgres_not_ready',
+    `the superuser's password is lost (postgres.superuser.password) and cannot be set anew: ${lastLine(output)}; put the file back from a backup`,
+  );
 }
 
 const lastLine = (text: string): string =>

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import pg from 'pg';
@@ -105,6 +105,31 @@ test('a port that somebody took is replaced, and the choice is said', async () =
   expect(second.port).not.toBe(first.port);
   expect(said.join()).toContain(`port ${first.port} is taken`);
   expect(await query(second.databaseUrl, 'select count(*) as n from kept')).toEqual([{ n: '2' }]);
+});
+
+test('a remembered port that cannot be understood counts as none, and this is said', async () => {
+  const said: string[] = [];
+  const portFile = path.join(options.secretsFolder, 'postgres.port.json');
+  for (const broken of ['{"po', '{"port":"high"}']) {
+    await writeFile(portFile, broken);
+    await using server = await startPostgres({
+      ...options,
+      progress: { say: (line) => said.push(line), update: () => undefined },
+    });
+    expect(JSON.parse(await readFile(portFile, 'utf8'))).toEqual({ port: server.port });
+    expect(said.splice(0)).toEqual([`${portFile} cannot be understood; choosing anew`]);
+  }
+});
+
+test('lost passwords are made anew for the same data', async () => {
+  for (const name of ['postgres.superuser.password', 'postgres.password'])
+    await rm(path.join(options.secretsFolder, name));
+  const first = await startPostgres(options);
+  expect(await query(first.databaseUrl, 'select count(*) as n from kept')).toEqual([{ n: '2' }]);
+  await first[Symbol.asyncDispose]();
+  await using second = await startPostgres(options);
+  expect(second.adminUrl).toBe(first.adminUrl);
+  expect(await query(second.adminUrl, 'select 1 as n')).toEqual([{ n: 1 }]);
 });
 
 test('data of another major version is named, not touched', async () => {

@@ -7,13 +7,13 @@ import { EmbeddedError, reasonOf } from '../failure.ts';
 import { PORT_TRIES, POSTGRES_ORPHANS_MS, POSTGRES_READY_MS } from '../limits.ts';
 import { sizeOf, tailOf } from '../log-file.ts';
 import { freePort } from '../port.ts';
-import { readIfThere, secretIn, writePrivate } from '../private-file.ts';
+import { rememberedIn, secretIn, writePrivate } from '../private-file.ts';
 import { type Progress, silentProgress } from '../progress.ts';
 import { type ServiceProcess, startService } from '../service-process.ts';
 import type { Running } from '../supervise.ts';
 import { waitUntil } from '../wait-until.ts';
 import { findBinaries } from './binaries.ts';
-import { ensureCluster, postgresEnv, SUPERUSER } from './cluster.ts';
+import { ensureCluster, postgresEnv, setSuperuserPassword, SUPERUSER } from './cluster.ts';
 import { ensureDatabase } from './database.ts';
 import { postgresStopSteps, stopLeftoverPostgres } from './leftover.ts';
 
@@ -66,6 +66,9 @@ const url = (user: string, password: string, port: number, database: string): st
 
 const storedPort = z.object({ port: z.number().int().min(1).max(65_535) });
 
+const isWrongPassword = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && error.code === '28P01';
+
 async function answers(adminUrl: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 2_000 });
   client.on('error', () => undefined);
@@ -74,7 +77,7 @@ async function answers(adminUrl: string): Promise<boolean> {
     return true;
   } catch (error) {
     // Wrong password: whoever answers, it is not our server; waiting does not mend that.
-    if (error instanceof pg.DatabaseError && error.code === '28P01') throw error;
+    if (isWrongPassword(error)) throw error;
     return false;
   } finally {
     await client.end().catch(() => undefined);
@@ -106,8 +109,8 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   if (leftover === 'stopped') progress.say('PostgreSQL: stopped the server that an earlier run left behind');
 
   const portFile = path.join(secretsFolder, 'postgres.port.json');
-  const known = await readIfThere(portFile);
-  let wanted = known === null ? undefined : storedPort.parse(JSON.parse(known)).port;
+  let wanted = (await rememberedIn(portFile, storedPort, progress))?.port;
+  let passwordSet = made;
   const deadline = performance.now() + POSTGRES_ORPHANS_MS;
   for (let tries = 1; ;) {
     signal?.throwIfAborted();
@@ -145,6 +148,13 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
       await service.stop(postgresStopSteps);
       signal?.throwIfAborted();
       const said = await tailOf(logFile, 4_000, since);
+      // The password file was lost, or is another's: whoever holds the data may choose a new one.
+      if (isWrongPassword(error) && !passwordSet) {
+        passwordSet = true;
+        await setSuperuserPassword({ binaries, folder: home, account, password: superPassword, signal });
+        progress.say("PostgreSQL: the superuser's password was lost; set the new one");
+        continue;
+      }
       // Backends of a killed server still hold its memory: they end by themselves.
       if (/shared memory block .* is still in use/s.test(said) && performance.now() < deadline) {
         await waitUntil(() => false, { timeoutMs: 500, signal });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -65,6 +65,16 @@ test('a port that somebody took is replaced, and the choice is said', async () =
   expect(second.address).not.toBe(first.address);
   expect(said.join()).toContain(`grpc port ${port} is taken`);
   expect(await status(second.address, 'kept')).toBe('RUNNING');
+});
+
+test('remembered ports that cannot be understood count as none, and this is said', async () => {
+  const portsPath = path.join(options.folder, 'ports.json');
+  await writeFile(portsPath, '{"grpc": 7');
+  await using server = await startTemporal(options);
+  expect(said.join()).toContain(`${portsPath} cannot be understood`);
+  expect(JSON.parse(await readFile(portsPath, 'utf8'))).toMatchObject({
+    grpc: Number(server.address.split(':')[1]),
+  });
 });
 
 test('a damaged database is moved away and a new one made', async () => {

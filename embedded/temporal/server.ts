@@ -6,7 +6,7 @@ import { EmbeddedError, reasonOf } from '../failure.ts';
 import { PORT_TRIES, TEMPORAL_READY_MS, TEMPORAL_STOP_MS } from '../limits.ts';
 import { sizeOf, tailOf } from '../log-file.ts';
 import { freePort } from '../port.ts';
-import { readIfThere, writePrivate } from '../private-file.ts';
+import { rememberedIn, writePrivate } from '../private-file.ts';
 import type { ProcessIdentity, StopStep } from '../process-identity.ts';
 import { type Progress, silentProgress } from '../progress.ts';
 import { type ServiceProcess, startService } from '../service-process.ts';
@@ -40,15 +40,11 @@ const LOOPBACK = '127.0.0.1';
 /** Where Temporal's own tools look first; taken when free. */
 const USUAL = { grpc: 7233, http: 7243, ui: 8233, metrics: 0 };
 
-const portsFile = z.object({
-  grpc: z.number().int(),
-  http: z.number().int(),
-  ui: z.number().int(),
-  metrics: z.number().int(),
-});
+const port = z.number().int().min(1).max(65_535);
+const portsFile = z.object({ grpc: port, http: port, ui: port, metrics: port });
 type Ports = z.infer<typeof portsFile>;
 
-async function choosePorts(known: Ports | null, fresh: boolean, progress: Progress): Promise<Ports> {
+async function choosePorts(known: Ports | undefined, fresh: boolean, progress: Progress): Promise<Ports> {
   const wanted = known ?? (fresh ? { grpc: 0, http: 0, ui: 0, metrics: 0 } : USUAL);
   const ports: Ports = { ...wanted };
   const taken: number[] = [];
@@ -101,8 +97,7 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
   const { binary, folder, logFile, ui = folder !== null, progress = silentProgress, signal } = options;
   if (folder !== null) await mkdir(folder, { recursive: true, mode: 0o700 });
   const portsPath = folder === null ? null : path.join(folder, 'ports.json');
-  const text = portsPath === null ? null : await readIfThere(portsPath);
-  let known = text === null ? null : portsFile.parse(JSON.parse(text));
+  let known = portsPath === null ? undefined : await rememberedIn(portsPath, portsFile, progress);
   const database = folder === null ? null : path.join(folder, 'temporal.db');
   for (let tries = 1; ; tries++) {
     const ports = await choosePorts(known, folder === null || tries > 1, progress);
@@ -134,7 +129,7 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
       signal?.throwIfAborted();
       const said = await tailOf(logFile, 4_000, since);
       if (tries < PORT_TRIES && /address already in use|can't set .* port/.test(said)) {
-        known = null;
+        known = undefined;
         continue;
       }
       if (tries < PORT_TRIES && folder !== null && isBroken(said)) {
