@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -71,21 +71,28 @@ describe('help and usage', () => {
   test('--version is the one of package.json', async () => {
     const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
     expect(await beacon(['--version'])).toMatchObject({ code: 0, out: `${version}\n` });
+    expect(JSON.parse((await beacon(['--version', '--json'])).out)).toEqual({ version });
   });
 });
 
 describe('keygen and sign', () => {
   test('a key file is private, is never written over, and its public half alone is printed', async () => {
-    const made = await beacon(['keygen', '--out', 'keys/k.pem']);
+    const made = await beacon(['keygen', '--out', 'k.pem']);
     expect(made.code).toBe(0);
     expect(Buffer.from(made.out.trim(), 'base64')).toHaveLength(32);
-    expect((await stat(at('keys/k.pem'))).mode & 0o777).toBe(0o600);
-    expect((await stat(at('keys'))).mode & 0o777).toBe(0o700);
-    const pem = await readFile(at('keys/k.pem'), 'utf8');
+    expect((await stat(at('k.pem'))).mode & 0o777).toBe(0o600);
+    const pem = await readFile(at('k.pem'), 'utf8');
     expect(pem).toMatch(/^-----BEGIN PRIVATE KEY-----/);
-    const again = await beacon(['keygen', '--out', 'keys/k.pem']);
+    const again = await beacon(['keygen', '--out', 'k.pem']);
     expect(again.code).toBe(2);
-    expect(await readFile(at('keys/k.pem'), 'utf8')).toBe(pem);
+    expect(await readFile(at('k.pem'), 'utf8')).toBe(pem);
+  });
+
+  test('a named folder that is not there is a mistake, and is not made', async () => {
+    const { code, err } = await beacon(['keygen', '--out', 'keys/k.pem']);
+    expect(code).toBe(2);
+    expect(err).toContain('keys/k.pem: no such file or folder');
+    await expect(stat(at('keys'))).rejects.toThrow('ENOENT');
   });
 
   test('a key file that others can read is refused, with the way out', async () => {
@@ -168,6 +175,9 @@ describe('keygen and sign', () => {
     expect(twice.code).toBe(2);
     expect(twice.err).toMatch(/^beacon: twice\.json: .*\n$/);
     expect((await beacon(['sign', 'none.json', '--throwaway'])).err).toContain('no such file');
+    await writeFile(at('spec.json'), JSON.stringify(SPEC));
+    const intoFolder = await beacon(['sign', 'spec.json', folder, '--throwaway']);
+    expect([intoFolder.code, intoFolder.err]).toEqual([2, expect.stringContaining(': it is a folder\n')]);
     expect((await beacon(['sign', 'twice.json'])).code).toBe(2);
   });
 });
@@ -257,6 +267,55 @@ describe('speaking to a service', () => {
     expect(await config([], { BEACON_API: 'http://b:1' })).toMatchObject({ client: { api: 'http://b:1' } });
     expect(await config(['--api', 'http://a:1'], { BEACON_API: 'http://b:1' })).toMatchObject({
       client: { api: 'http://a:1', api_source: 'option' },
+    });
+  });
+});
+
+describe('a state folder that is named', () => {
+  const ask = (argv: string[], env: Record<string, string> = {}) =>
+    beacon(['job', 'list', ...argv], { env: { HOME: folder, ...env } });
+
+  test('and holds no stack leads to no other: code 3', async () => {
+    for (const [argv, env] of [
+      [['--state', 'none'], {}],
+      [[], { BEACON_STATE: 'none' }],
+    ] as const) {
+      const { code, err } = await ask([...argv], env);
+      expect([code, err]).toEqual([3, expect.stringContaining(`no stack runs in ${at('none')}`)]);
+    }
+    const { code, out } = await beacon(['config', '--state', 'none', '--json']);
+    expect([code, JSON.parse(out)]).toMatchObject([0, { client: { api: null } }]);
+  });
+
+  test('and whose stack has no API yet leads to no other: code 3', async () => {
+    await writeFile(at('stack.json'), JSON.stringify({ phase: 'starting' }));
+    expect(await ask(['--state', '.'])).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('no API yet'),
+    });
+  });
+
+  test.each(['{"api": {"url"', '', '{"api": 7}', '[]'])('with %j as stack.json is damaged', async (text) => {
+    await writeFile(at('stack.json'), text);
+    const { code, err } = await ask(['--state', '.']);
+    expect([code, err]).toEqual([2, expect.stringContaining(`${at('stack.json')} is damaged`)]);
+    expect((await ask(['--state', '.', '--api', 'http://127.0.0.1:1'])).err).toContain('127.0.0.1:1');
+  });
+
+  test('and cannot be read is told, the default one too', async () => {
+    await writeFile(at('file'), '');
+    const { code, err } = await ask(['--state', 'file']);
+    expect([code, err]).toEqual([2, expect.stringContaining('cannot read')]);
+    await mkdir(at('.beacon/stack.json'), { recursive: true });
+    expect((await ask([])).err).toContain('stack.json is no regular file');
+  });
+
+  test('by nothing is a mistake; an empty variable is unset', async () => {
+    expect((await ask(['--state', ''])).code).toBe(2);
+    await writeFile(at('stack.json'), '{');
+    const { out } = await beacon(['config', '--json'], { env: { HOME: folder, BEACON_STATE: '' } });
+    expect(JSON.parse(out)).toMatchObject({
+      client: { state: at('.beacon'), api: 'http://127.0.0.1:8090', api_source: 'default' },
     });
   });
 });

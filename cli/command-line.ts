@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { CliError, EXIT, codeOf, reasonOf } from './failure.ts';
+import { CliError, EXIT, codeOf, fileReasonOf, reasonOf } from './failure.ts';
 import { OutputGone, type Io } from './io.ts';
 import { buildProgram } from './program.ts';
 import { coloursFor } from './text/colour.ts';
@@ -11,7 +11,7 @@ import { printable, printableJson } from './text/printable.ts';
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = buildProgram(io, (code) => {
+  const program = buildProgram(io, argv.includes('--json'), (code) => {
     exitCode = code;
   });
   try {
@@ -54,6 +54,9 @@ function understand(thrown: unknown): CliError {
   if (known !== undefined) return known;
   if (codeOf(thrown) === 'ABORT_ERR' || (thrown instanceof Error && thrown.name === 'AbortError')) {
     return new CliError('interrupted', 'interrupted', { cause: thrown });
+  }
+  if (thrown instanceof Error && 'path' in thrown && typeof thrown.path === 'string') {
+    return new CliError('failed', `${thrown.path}: ${fileReasonOf(thrown)}`, { cause: thrown });
   }
   const next = 'this is a fault of beacon itself; BEACON_DEBUG=1 shows where';
   return new CliError('internal', reasonOf(thrown), { next, cause: thrown });

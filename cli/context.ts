@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Command } from 'commander';
+import { CliError } from './failure.ts';
 import type { Io } from './io.ts';
 import { coloursFor, type Colours } from './text/colour.ts';
 import { printableJson } from './text/printable.ts';
@@ -13,6 +14,8 @@ export interface Context {
   api: string | undefined;
   /** Absolute path of the state folder. */
   stateDir: string;
+  /** It was named, by `--state` or BEACON_STATE; else it is the default. */
+  stateGiven: boolean;
   colours: Colours;
   /** One line for people on standard output. */
   line(text?: string): void;
@@ -34,11 +37,15 @@ export const DEFAULT_STATE_DIR = '.beacon';
 
 export function contextOf(io: Io, command: Command): Context {
   const options = command.optsWithGlobals<GlobalOptions>();
+  if (options.state === '') throw new CliError('usage', '--state names no folder');
+  // As with every variable, an empty one counts as unset.
+  const state = options.state ?? (io.env.BEACON_STATE === '' ? undefined : io.env.BEACON_STATE);
   return {
     io,
     json: options.json === true,
     api: options.api,
-    stateDir: path.resolve(io.cwd, options.state ?? io.env.BEACON_STATE ?? DEFAULT_STATE_DIR),
+    stateDir: path.resolve(io.cwd, state ?? DEFAULT_STATE_DIR),
+    stateGiven: state !== undefined,
     colours: coloursFor(io.stdout, io.env),
     line: (text = '') => io.stdout.write(`${text}\n`),
     note: (text) => io.stderr.write(`${text}\n`),

@@ -76,6 +76,25 @@ export function reasonOf(thrown: unknown): string {
   return codeOf(thrown) ?? thrown.name;
 }
 
+/** What the system's codes for files mean. */
+const FILE_REASONS: Record<string, string> = {
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EISDIR: 'it is a folder',
+  ELOOP: 'its links go in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'no such file or folder',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of its path is no folder',
+  EROFS: 'the file system is read-only',
+  ENXIO: 'it is no regular file',
+};
+
+/** As `reasonOf`, for something that was tried with a file; the caller names the file. */
+export function fileReasonOf(thrown: unknown): string {
+  return FILE_REASONS[codeOf(thrown) ?? ''] ?? reasonOf(thrown);
+}
+
 /** The `code` that Node puts on its errors (`ENOENT`, `ECONNREFUSED`). */
 export function codeOf(thrown: unknown): string | undefined {
   if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;

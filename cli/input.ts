@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from './context.ts';
-import { CliError, reasonOf } from './failure.ts';
+import { CliError, fileReasonOf } from './failure.ts';
 import { collect, readRegularFile } from './regular-file.ts';
 
 /** The bytes of `file`, or of standard input for `-`; refused above `maxBytes`. */
@@ -37,7 +37,7 @@ export async function writeOutput(context: Context, file: string, bytes: Uint8Ar
   try {
     await writeFile(path.resolve(context.io.cwd, file), bytes);
   } catch (cause) {
-    throw new CliError('output_unwritable', `cannot write ${file}: ${reasonOf(cause)}`, { cause });
+    throw new CliError('output_unwritable', `cannot write ${file}: ${fileReasonOf(cause)}`, { cause });
   }
 }
 

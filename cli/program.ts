@@ -10,19 +10,20 @@ import { roleCommands } from './commands/roles.ts';
 import type { Run } from './commands/run.ts';
 import { stackCommands } from './commands/stack.ts';
 import { verifyCommands } from './commands/verify.ts';
+import { printableJson } from './text/printable.ts';
 
 /**
  * The whole command line: names, options, help. What a command does is imported when it runs, so that `beacon --help`
- * and `beacon verify` start without loading a database client or Temporal.
+ * and `beacon verify` start without loading a database client or Temporal. `json`: `--json` stands in the command line.
  */
-export function buildProgram(io: Io, done: (exitCode: number) => void): Command {
+export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => void): Command {
   const program = new Command('beacon');
   program
     .description('Signed jobs in, signed receipts in a public Merkle log out.')
-    .version(version(), '--version', 'print the version')
+    .version(json ? printableJson({ version: version() }, 2) : version(), '--version', 'print the version')
     .option(
       '--api <url>',
-      'the API (default: BEACON_API, else the running stack, else http://127.0.0.1:8090)',
+      'the API (default: BEACON_API, else the stack of the state folder, else http://127.0.0.1:8090)',
     )
     .option('--json', 'machine-readable output: one JSON document, or JSON lines where output streams')
     .option('--state <dir>', 'state folder (default: BEACON_STATE, else .beacon)')

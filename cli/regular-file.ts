@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { CliError, codeOf, reasonOf } from './failure.ts';
+import { CliError, codeOf, fileReasonOf } from './failure.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -24,7 +24,7 @@ export async function readRegularFile(
     handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return undefined;
-    throw new CliError('input_unreadable', `cannot read ${shown}: ${reasonOf(cause)}`, { cause });
+    throw new CliError('input_unreadable', `cannot read ${shown}: ${fileReasonOf(cause)}`, { cause });
   }
   try {
     const stats = await handle.stat();
@@ -37,7 +37,7 @@ export async function readRegularFile(
     return { bytes: await collect(stream as AsyncIterable<Uint8Array>, maxBytes, shown), stats };
   } catch (cause) {
     if (cause instanceof CliError) throw cause;
-    throw new CliError('input_unreadable', `cannot read ${shown}: ${reasonOf(cause)}`, { cause });
+    throw new CliError('input_unreadable', `cannot read ${shown}: ${fileReasonOf(cause)}`, { cause });
   } finally {
     await handle.close();
   }

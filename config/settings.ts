@@ -35,7 +35,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Values {
 
 export interface SettingRow {
   name: VariableName;
-  /** Masked when secret. */
+  /** As one would write it into the environment; masked when secret. */
   value: string;
   source: 'environment' | 'default';
   doc: string;
@@ -47,14 +47,21 @@ export function describeSettings(env: NodeJS.ProcessEnv): SettingRow[] {
   return NAMES.map((name) => {
     const variable: Variable<unknown> = VARIABLES[name];
     const value: unknown = values[name];
-    const shown = value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+    const given = env[name] === '' ? undefined : env[name];
+    const shown = given ?? variable.shown ?? defaultText(value);
     return {
       name,
       value: variable.secret === true && shown !== '' ? '********' : shown,
-      source: env[name] === undefined || env[name] === '' ? 'default' : 'environment',
+      source: given === undefined ? 'default' : 'environment',
       doc: variable.doc,
     };
   });
+}
+
+function defaultText(value: unknown): string {
+  if (value === null) return '';
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function isTrue(text: string | undefined): boolean {

@@ -1,6 +1,8 @@
 import path from 'node:path';
+import { readSettings } from '../../config/settings.ts';
 import { EXIT, CliError, reasonOf } from '../failure.ts';
 import type { Context } from '../context.ts';
+import { commandName } from '../command-name.ts';
 import { feedUrl } from '../http/address.ts';
 import { printable } from '../text/printable.ts';
 import { demoStack, type DemoStack } from './demo-stack.ts';
@@ -16,6 +18,7 @@ export interface DemoOptions {
 
 /** `beacon demo`: the whole way of a job, each step on the screen. Leaves nothing running unless asked to. */
 export async function demo(context: Context, options: DemoOptions): Promise<number> {
+  readSettings(context.io.env);
   const keep = options.keep === true;
   const steps = createSteps(context);
   const stack = await steps.run(
@@ -33,7 +36,7 @@ export async function demo(context: Context, options: DemoOptions): Promise<numb
   if (context.json) context.document(documentOf(stack, run));
   else for (const line of closingLines(context, stack, run)) context.line(line);
   if (stack.found || keep) {
-    const command = `beacon down --state ${path.relative(context.io.cwd, stack.stateDir)}`;
+    const command = `${commandName()} down --state ${path.relative(context.io.cwd, stack.stateDir)}`;
     context.note(
       stack.found ? 'the stack ran before and is left as it was' : `the stack stays up; stop it: ${command}`,
     );
@@ -86,7 +89,7 @@ function closingLines(
     `  log    ${printable(verdict.origin)}, ${verdict.treeSize} entries`,
     `  root   ${verdict.root}`,
     `  file   ${file}`,
-    `  again  beacon verify ${file} --trust ${trust}`,
+    `  again  ${commandName()} verify ${file} --trust ${trust}`,
     ...(warned.length === 0 ? [] : ['', ...warned]),
     '',
     `  API          ${stack.apiUrl}`,

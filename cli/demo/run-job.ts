@@ -10,6 +10,7 @@ import { submitAnswer } from '../http/answers.ts';
 import type { Api } from '../http/api.ts';
 import { fetchJobBundle } from '../http/bundles.ts';
 import { createClient } from '../http/client.ts';
+import { operatorToken } from '../http/operator-token.ts';
 import { readInput, writeOutput } from '../input.ts';
 import { showProgress } from '../jobs/show-progress.ts';
 import { createKeyFile } from '../keys/key-file.ts';
@@ -51,9 +52,11 @@ export async function runJob(
     bundle: options.out === undefined ? path.join(folder, 'bundle.json') : path.resolve(io.cwd, options.out),
     trust: path.join(folder, 'trust.json'),
   };
+  const token = await operatorToken({ io, stateDir: stack.stateDir }, stack.apiUrl);
   const api: Api = {
     address: { url: stack.apiUrl, source: 'stack' },
-    client: createClient(stack.apiUrl, io.signal),
+    client: createClient(stack.apiUrl, io.signal, token),
+    token,
   };
 
   const signed = await steps.run(

@@ -10,13 +10,28 @@ export interface ApiAddress {
   source: 'option' | 'environment' | 'stack' | 'default';
 }
 
-/** Where the API is: `--api`, else BEACON_API, else the stack of the state folder, else the default port. */
-export async function resolveApi(context: Pick<Context, 'api' | 'io' | 'stateDir'>): Promise<ApiAddress> {
+/**
+ * Where the API is: `--api`, else BEACON_API, else the stack of the state folder. The default port is tried only when no
+ * state folder was named: somebody who names one must not end up at another stack.
+ */
+export async function resolveApi(
+  context: Pick<Context, 'api' | 'io' | 'stateDir' | 'stateGiven'>,
+): Promise<ApiAddress> {
   if (context.api !== undefined) return { url: normalise(context.api, '--api'), source: 'option' };
   const fromEnvironment = context.io.env.BEACON_API ?? '';
   if (fromEnvironment !== '') return { url: normalise(fromEnvironment, 'BEACON_API'), source: 'environment' };
   const stack = await readStackFile(context.stateDir);
-  if (stack !== undefined) return { url: normalise(stack.apiUrl, 'stack.json'), source: 'stack' };
+  if (stack?.apiUrl !== undefined) return { url: normalise(stack.apiUrl, 'stack.json'), source: 'stack' };
+  if (stack !== undefined) {
+    throw new CliError('unreachable', `the stack in ${context.stateDir} has no API yet`, {
+      next: '`beacon status` tells how far it is',
+    });
+  }
+  if (context.stateGiven) {
+    throw new CliError('unreachable', `no stack runs in ${context.stateDir}`, {
+      next: 'start one there with `beacon up --state FOLDER`, or name a service with --api URL',
+    });
+  }
   return { url: DEFAULT_API, source: 'default' };
 }
 

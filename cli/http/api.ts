@@ -2,16 +2,20 @@ import type { Context } from '../context.ts';
 import { jobAnswer, type ExecutionAnswer, type JobAnswer } from './answers.ts';
 import { resolveApi, type ApiAddress } from './address.ts';
 import { createClient, type ApiClient } from './client.ts';
+import { operatorToken } from './operator-token.ts';
 
 export interface Api {
   address: ApiAddress;
   client: ApiClient;
+  /** Of the operator, when this machine has it: private jobs are shown to him alone. */
+  token: string | undefined;
 }
 
 /** The API that this command line speaks to. */
 export async function connect(context: Context): Promise<Api> {
   const address = await resolveApi(context);
-  return { address, client: createClient(address.url, context.io.signal) };
+  const token = await operatorToken(context, address.url);
+  return { address, client: createClient(address.url, context.io.signal, token), token };
 }
 
 /** The service's largest page. */

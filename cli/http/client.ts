@@ -35,10 +35,14 @@ export interface ApiClient {
   json<T>(path: string, schema: ZodType<T>, request?: Request): Promise<T>;
 }
 
-/** A client of one Beacon API. Only GETs are repeated, and only when no answer came. */
-export function createClient(base: string, signal: AbortSignal): ApiClient {
-  const request = async (path: string, request: Request = {}): Promise<Answer> => {
-    const { method = 'GET', accept = [] } = request;
+/**
+ * A client of one Beacon API. Only GETs are repeated, and only when no answer came; only they carry `token`: whether a
+ * change is asked for by the operator is said where it is asked for.
+ */
+export function createClient(base: string, signal: AbortSignal, token?: string): ApiClient {
+  const request = async (path: string, given: Request = {}): Promise<Answer> => {
+    const { method = 'GET', accept = [] } = given;
+    const request = method === 'GET' ? { ...given, headers: { ...bearer(token), ...given.headers } } : given;
     const tries = method === 'GET' ? GET_TRIES : 1;
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -77,6 +81,11 @@ export function createClient(base: string, signal: AbortSignal): ApiClient {
       });
     },
   };
+}
+
+/** The header that says who asks; none without a token. */
+export function bearer(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 async function once(url: string, request: Request, signal: AbortSignal): Promise<Answer> {

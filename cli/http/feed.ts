@@ -1,5 +1,6 @@
 import { on } from 'node:events';
 import { WebSocket } from 'ws';
+import { bearer } from './client.ts';
 import { createFrameReader, type FeedEvent } from './feed-frames.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -13,6 +14,8 @@ export interface FeedOptions {
   /** Go on after this position; absent = everything that was kept of the job. */
   cursor?: string | undefined;
   jobId: string;
+  /** Of the operator, to see a private job. */
+  token?: string | undefined;
   signal: AbortSignal;
 }
 
@@ -22,7 +25,7 @@ export interface FeedConnection extends AsyncDisposable {
 }
 
 /** Opens one connection to the feed; rejects when it cannot be had. Reconnecting is the caller's (`follow-job.ts`). */
-export async function openFeed({ url, cursor, jobId, signal }: FeedOptions): Promise<FeedConnection> {
+export async function openFeed({ url, cursor, jobId, token, signal }: FeedOptions): Promise<FeedConnection> {
   const address = new URL(url);
   address.searchParams.set('job_id', jobId);
   if (cursor === undefined) address.searchParams.set('from', 'start');
@@ -31,6 +34,7 @@ export async function openFeed({ url, cursor, jobId, signal }: FeedOptions): Pro
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     maxPayload: MESSAGE_BYTES,
     perMessageDeflate: false,
+    headers: bearer(token),
   });
   // Listening from before the handshake ends, so that no first message is missed.
   const messages = on(socket, 'message', { close: ['close'], signal }) as AsyncIterable<[data: Buffer]>;

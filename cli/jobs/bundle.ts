@@ -15,5 +15,6 @@ export async function bundleJob(context: Context, id: string, out: string | unde
     return;
   }
   await writeOutput(context, out, bytes);
-  context.note(`${bytes.length} bytes → ${out}; check it anywhere: beacon verify ${out}`);
+  if (context.json) context.document({ job_id: id, file: out, bytes: bytes.length });
+  else context.note(`${bytes.length} bytes → ${out}; check it anywhere: beacon verify ${out}`);
 }

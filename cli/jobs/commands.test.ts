@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OPERATOR_TOKEN, jobSpec, testApi, type TestApi } from '../../test/support/api.ts';
@@ -39,11 +39,14 @@ async function signedFile(over: Record<string, unknown> = {}): Promise<{ id: str
   return { id, file };
 }
 
+const stamp = () => ({ timestamp: new Date().toISOString(), nonce: `cli-nonce-${made}` });
+
 describe('submit', () => {
   test('says the id, alone with --id-only, and knows a repeated submit', async () => {
     const { id, file } = await signedFile();
     expect(await beacon(['submit', file, '--id-only'])).toMatchObject({ code: 0, out: `${id}\n`, err: '' });
     expect((await beacon(['submit', file])).out).toContain('was submitted before');
+    expect(JSON.parse((await beacon(['submit', file, '--id-only', '--json'])).out)).toEqual({ id });
     const repeated = JSON.parse((await beacon(['submit', file, '--json'])).out) as object;
     expect(repeated).toEqual({ id, idempotent: true });
   });
@@ -72,6 +75,34 @@ describe('submit', () => {
   });
 });
 
+describe('a private job', () => {
+  test('is read by the operator; for others it is accepted, and that is said', async () => {
+    const { id, file } = await signedFile({ visibility: 'private' });
+    const hidden = await beacon(['submit', file, '--wait']);
+    expect(hidden.code).toBe(4);
+    expect(hidden.err).toContain(
+      `job ${id} is accepted; the job is private, and only its operator can read it here`,
+    );
+    expect((await beacon(['job', 'get', id])).code).toBe(4);
+    const operator = { BEACON_OPERATOR_TOKEN: OPERATOR_TOKEN };
+    expect((await beacon(['job', 'get', id], operator)).out).toContain(`job ${id} accepted`);
+    expect((await beacon(['execution', 'get', `${id}#1`], operator)).out).toContain(id);
+  });
+
+  test('is read with the token of this machine’s stack, which goes to no other address', async () => {
+    const { id, file } = await signedFile({ metadata: { visibility: 'private', ...stamp() } });
+    await beacon(['submit', file]);
+    const state = path.join(folder.path, 'own');
+    await mkdir(state);
+    await writeFile(path.join(state, 'operator.token'), `${OPERATOR_TOKEN}\n`, { mode: 0o600 });
+    const get = ['job', 'get', id, '--state', 'own'];
+    await writeFile(path.join(state, 'stack.json'), JSON.stringify({ api: { url: 'http://127.0.0.1:1' } }));
+    expect((await beacon(get)).code).toBe(4);
+    await writeFile(path.join(state, 'stack.json'), JSON.stringify({ api: { url } }));
+    expect((await beacon(get)).code).toBe(0);
+  });
+});
+
 describe('job', () => {
   test('list pages with the cursor that it names', async () => {
     for (let n = 0; n < 3; n += 1) await beacon(['submit', (await signedFile()).file]);
@@ -93,6 +124,19 @@ describe('job', () => {
     };
     expect(job.executions.map(({ index }) => index)).toEqual(Array.from({ length: 210 }, (_, n) => n));
     expect((await beacon(['job', 'get', id])).out.trimEnd().split('\n')).toHaveLength(212);
+  });
+
+  test('get shows whole ids however narrow the terminal is', async () => {
+    const { id, file } = await signedFile();
+    await beacon(['submit', file]);
+    const { executions } = JSON.parse((await beacon(['job', 'get', id, '--json'])).out) as {
+      executions: { id: string }[];
+    };
+    for (const columns of [20, 60, 80]) {
+      const io = recordedIo({ cwd: folder.path, env: { BEACON_API: url }, tty: true, columns });
+      await main(['job', 'get', id], io);
+      for (const execution of executions) expect(io.out()).toContain(execution.id);
+    }
   });
 
   test('cancel is signed by the job’s key; another key is refused', async () => {
@@ -147,6 +191,22 @@ describe('execution', () => {
     const got = await beacon(['execution', 'get', execution]);
     expect(got.out).toMatch(new RegExp(`^execution  ${execution}\njob        ${id}\nstatus     pending\n`));
     expect(await beacon(['execution', 'logs', execution])).toMatchObject({ code: 0, out: '' });
+  });
+
+  test('the n-th of a job is found by its place', async () => {
+    const { id, file } = await signedFile();
+    await beacon(['submit', file]);
+    const job = JSON.parse((await beacon(['job', 'get', id, '--json'])).out) as {
+      executions: { id: string }[];
+    };
+    const [, second] = job.executions;
+    for (const name of [`${id}#2`, `${id}/2`]) {
+      const got = await beacon(['execution', 'get', name, '--json']);
+      expect(JSON.parse(got.out)).toMatchObject({ id: second?.id, job_id: id });
+    }
+    expect((await beacon(['execution', 'logs', `${id}#2`])).code).toBe(0);
+    const beyond = await beacon(['execution', 'get', `${id}#7`]);
+    expect([beyond.code, beyond.err]).toEqual([4, expect.stringContaining('no execution #7')]);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import { CliError } from '../failure.ts';
 import { executionLogs } from '../http/answers.ts';
 import { connect } from '../http/api.ts';
+import { executionName } from '../http/execution-name.ts';
 import { printable, printableLine } from '../text/printable.ts';
 
 /** How often new lines are asked for while the execution runs. */
@@ -10,8 +11,9 @@ const FOLLOW_MS = 500;
 const PAGE = 1_000;
 
 /** `beacon execution logs`: stdout of the program on our standard output, its stderr on our standard error. */
-export async function showExecutionLogs(context: Context, id: string, follow: boolean): Promise<undefined> {
+export async function showExecutionLogs(context: Context, name: string, follow: boolean): Promise<undefined> {
   const { client } = await connect(context);
+  const id = await executionName(client, name);
   let after = '0.0';
   for (;;) {
     const path = `/api/v1/executions/${encodeURIComponent(id)}/logs?after=${after}&limit=${PAGE}`;

@@ -2,12 +2,14 @@ import type { z } from 'zod';
 import type { Context } from '../context.ts';
 import { executionDetails } from '../http/answers.ts';
 import { connect } from '../http/api.ts';
+import { executionName } from '../http/execution-name.ts';
 import { duration } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
 
 /** `beacon execution get`. */
-export async function getExecution(context: Context, id: string): Promise<undefined> {
+export async function getExecution(context: Context, name: string): Promise<undefined> {
   const { client } = await connect(context);
+  const id = await executionName(client, name);
   const path = `/api/v1/executions/${encodeURIComponent(id)}/details`;
   const execution = await client.json(path, executionDetails);
   if (context.json) context.document(execution);

@@ -11,12 +11,14 @@ import { allLogged } from './progress.ts';
 let http: Server;
 let sockets: WebSocketServer;
 let asked: URLSearchParams[];
+let bearers: (string | undefined)[];
 let onConnection: (socket: WebSocket, nth: number) => void;
 let job: JobAnswer;
 let reads: number;
 
 beforeEach(async () => {
   asked = [];
+  bearers = [];
   reads = 0;
   job = {
     status: 'running',
@@ -27,6 +29,7 @@ beforeEach(async () => {
   sockets = new WebSocketServer({ server: http });
   sockets.on('connection', (socket, request) => {
     asked.push(new URL(request.url ?? '', 'ws://x').searchParams);
+    bearers.push(request.headers.authorization);
     onConnection(socket, asked.length);
   });
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -79,6 +82,13 @@ test('follows events to the end of the job, however they were cut into messages'
     cid: 'bafy',
   });
   expect(asked[0]?.get('job_id')).toBe('j');
+});
+
+test('asks for the feed as the operator when it has his token', async () => {
+  onConnection = (socket) => socket.send(event('job.completed', { execution_id: undefined }));
+  await collect(follow({ token: 'secret' }));
+  await collect(follow());
+  expect(bearers).toEqual(['Bearer secret', undefined]);
 });
 
 test('comes back with the cursor where it was cut off, and polls in between', async () => {

@@ -21,6 +21,8 @@ export type Update =
 export interface FollowOptions {
   jobId: string;
   feedUrl: string;
+  /** Of the operator, to see a private job. */
+  token?: string | undefined;
   /** Reads the job with all its executions. */
   read(): Promise<JobAnswer>;
   signal: AbortSignal;
@@ -33,7 +35,7 @@ export interface FollowOptions {
  * which the feed is tried again (backoff with jitter), from the cursor where it broke. Ends when the job has ended.
  */
 export async function* followJob(options: FollowOptions): AsyncGenerator<Update, void> {
-  const { jobId, signal } = options;
+  const { jobId, token, signal } = options;
   const progress = newProgress(jobId);
   const follower: Follower = {
     options,
@@ -44,9 +46,13 @@ export async function* followJob(options: FollowOptions): AsyncGenerator<Update,
     endedMs: 0,
   };
   for (;;) {
-    const feed = await openFeed({ url: options.feedUrl, cursor: follower.cursor, jobId, signal }).catch(
-      () => undefined,
-    );
+    const feed = await openFeed({
+      url: options.feedUrl,
+      cursor: follower.cursor,
+      jobId,
+      token,
+      signal,
+    }).catch(() => undefined);
     if (signal.aborted) throw interrupted(signal.reason);
     if (feed !== undefined) {
       if (follower.failures > 0) yield { kind: 'connection', state: 'live', progress };

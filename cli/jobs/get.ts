@@ -14,14 +14,15 @@ export async function getJob(context: Context, id: string): Promise<undefined> {
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: 'EXECUTION', shrinkTo: 13, ends: true },
-  { title: 'REGION' },
+  { title: '#', align: 'right' },
+  { title: 'EXECUTION', whole: true },
+  { title: 'REGION', shrinkTo: 4 },
   { title: 'MODEL', shrinkTo: 6 },
   { title: 'Q', align: 'right' },
   { title: 'STATUS' },
   { title: 'PROVIDER', shrinkTo: 6 },
   { title: 'TIME', align: 'right' },
-  { title: 'CID', shrinkTo: 13, ends: true },
+  { title: 'CID', shrinkTo: 9, ends: true },
   { title: 'FAILURE', shrinkTo: 8 },
 ];
 
@@ -31,6 +32,7 @@ export function jobLines(
   { colours, io }: Pick<Context, 'colours' | 'io'>,
 ): string[] {
   const rows = executions.map((execution) => [
+    execution.index == null ? '' : String(execution.index + 1),
     printable(execution.id),
     printable(execution.region ?? ''),
     printable(execution.model_id ?? ''),

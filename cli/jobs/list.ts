@@ -28,7 +28,7 @@ export async function listJobs(context: Context, options: JobListOptions): Promi
     printable(job.name ?? ''),
   ]);
   const columns = [
-    { title: 'JOB', shrinkTo: 16 },
+    { title: 'JOB', whole: true },
     { title: 'STATUS' },
     { title: 'DONE', align: 'right' as const },
     { title: 'CREATED', shrinkTo: 16 },

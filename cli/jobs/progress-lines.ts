@@ -1,4 +1,5 @@
 import type { Colours } from '../text/colour.ts';
+import { counted } from '../text/counted.ts';
 import { duration } from '../text/duration.ts';
 import { printable } from '../text/printable.ts';
 import { renderTable, type Column } from '../text/table.ts';
@@ -90,7 +91,7 @@ export function eventLine(event: FeedEvent, progress: JobProgress): string | und
     at === undefined ? '' : [`#${at.index + 1}`, shown(at.region), shown(at.model)].filter(Boolean).join(' ');
   switch (event.type) {
     case 'job.accepted':
-      return `job ${of('job_id')} accepted, ${of('executions')} executions`;
+      return `job ${of('job_id')} accepted, ${counted(Number(event.executions), 'execution')}`;
     case 'execution.placed':
       return `${name} placed on ${of('provider') || of('backend')}`;
     case 'execution.started':

@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import { connect } from '../http/api.ts';
+import { executionName } from '../http/execution-name.ts';
 import { writeOutput } from '../input.ts';
 import { printable } from '../text/printable.ts';
 
@@ -7,8 +8,13 @@ import { printable } from '../text/printable.ts';
 const RECEIPT_BYTES = 2 * 1024 * 1024;
 
 /** `beacon receipt get`: the bytes as stored; their SHA-256 is the CID. */
-export async function getReceipt(context: Context, id: string, out: string | undefined): Promise<undefined> {
+export async function getReceipt(
+  context: Context,
+  name: string,
+  out: string | undefined,
+): Promise<undefined> {
   const { client } = await connect(context);
+  const id = await executionName(client, name);
   const path = `/api/v1/executions/${encodeURIComponent(id)}/receipt`;
   const { bytes } = await client.request(path, { maxBytes: RECEIPT_BYTES });
   if (out === undefined) {
@@ -18,5 +24,6 @@ export async function getReceipt(context: Context, id: string, out: string | und
     return;
   }
   await writeOutput(context, out, bytes);
-  context.note(`${bytes.length} bytes → ${out}`);
+  if (context.json) context.document({ execution: id, file: out, bytes: bytes.length });
+  else context.note(`${bytes.length} bytes → ${out}`);
 }

@@ -28,6 +28,7 @@ export async function showProgress(
   const updates = followJob({
     jobId,
     feedUrl: feedUrl(api.address.url),
+    token: api.token,
     read: () => readJob(api.client, jobId),
     signal: context.io.signal,
     ...(quiet ? {} : { settled: allLogged }),

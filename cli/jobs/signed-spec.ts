@@ -48,5 +48,15 @@ export function checkSpec(tree: JsonObject, name: string): CheckedSpec {
   }
 }
 
+/** Whether only its owner and the operator may see the job. */
+export function isPrivate(tree: JsonObject): boolean {
+  try {
+    return parseJobSpec(tree).visibility === 'private';
+  } catch {
+    // A newer service may take what this version does not understand.
+    return false;
+  }
+}
+
 /** They stand in the plan but are the service's to choose; only the number of executions is shown. */
 const SERVICE_DEFAULTS = { deadlineMs: 0, maxParallel: 0, attemptsPerRegion: 0 };

@@ -1,15 +1,16 @@
 import { LIMITS } from '../../domain/limits.ts';
 import type { SubmitOptions } from '../commands/jobs.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../failure.ts';
+import { CliError, EXIT } from '../failure.ts';
 import { submitAnswer } from '../http/answers.ts';
 import { connect, readJob } from '../http/api.ts';
 import { nameOf, readInput } from '../input.ts';
 import { parseSpecFile } from '../keys/sign.ts';
+import { counted } from '../text/counted.ts';
 import { printable } from '../text/printable.ts';
 import { jobLines } from './get.ts';
 import { showProgress } from './show-progress.ts';
-import { checkSpec, requireSigned } from './signed-spec.ts';
+import { checkSpec, isPrivate, requireSigned } from './signed-spec.ts';
 
 /** `beacon submit`: sends the bytes of the file exactly as they are. */
 export async function submit(context: Context, file: string, options: SubmitOptions): Promise<number> {
@@ -30,7 +31,8 @@ export async function submit(context: Context, file: string, options: SubmitOpti
   });
   const { id } = answer;
   if (options.idOnly === true) {
-    context.line(printable(id));
+    if (context.json) context.document({ id });
+    else context.line(printable(id));
     return EXIT.ok;
   }
   const repeated = answer.idempotent === true;
@@ -44,13 +46,29 @@ export async function submit(context: Context, file: string, options: SubmitOpti
     }
     return EXIT.ok;
   }
-  const progress = await showProgress(context, api, id, { quiet: options.wait === true });
+  const progress = await showProgress(context, api, id, { quiet: options.wait === true }).catch(
+    (thrown: unknown) => {
+      throw thrown instanceof CliError && thrown.code === 'not_found' && isPrivate(tree)
+        ? hiddenHere(id, thrown)
+        : thrown;
+    },
+  );
   if (options.wait === true) {
     const job = await readJob(api.client, id);
     if (context.json) context.document(job);
     else for (const line of jobLines(job, context)) context.line(line);
   }
   return progress.state === 'completed' ? EXIT.ok : EXIT.failed;
+}
+
+/** Accepted and at once unknown: so the service answers everybody who may not see a private job. */
+function hiddenHere(id: string, cause: CliError): CliError {
+  const message = `job ${id} is accepted; the job is private, and only its operator can read it here`;
+  return new CliError('not_found', message, {
+    next: "set BEACON_OPERATOR_TOKEN, or ask on the stack's own machine",
+    serverCode: cause.serverCode,
+    cause,
+  });
 }
 
 function dryRun(context: Context, { spec, verified, plan }: ReturnType<typeof checkSpec>): void {
@@ -71,7 +89,7 @@ function dryRun(context: Context, { spec, verified, plan }: ReturnType<typeof ch
   const models = plan.models.length === 0 ? '' : ` × ${plan.models.length} models`;
   const questions = plan.questions === 0 ? '' : ` × ${plan.questions} questions`;
   context.line(
-    `plan       ${plan.executions.length} executions: ${plan.regions.join(', ')}${models}${questions}`,
+    `plan       ${counted(plan.executions.length, 'execution')}: ${plan.regions.join(', ')}${models}${questions}`,
   );
   context.line(`succeeds   with ${plan.min_success_rate} of them, in ${plan.min_regions} regions or more`);
   for (const path of spec.ignored) context.line(`ignored    ${printable(path)}`);

@@ -5,14 +5,12 @@ import {
   sign as cryptoSign,
   type KeyObject,
 } from 'node:crypto';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
-import path from 'node:path';
+import { open, type FileHandle } from 'node:fs/promises';
 import type { SpecSigner } from '../../domain/signing/sign.ts';
-import { CliError, codeOf, reasonOf } from '../failure.ts';
+import { CliError, codeOf, fileReasonOf } from '../failure.ts';
 import { readRegularFile } from '../regular-file.ts';
 
 const PRIVATE_FILE = 0o600;
-const PRIVATE_FOLDER = 0o700;
 const OTHERS = 0o077;
 /** A PKCS8 PEM of an Ed25519 key has about 120 bytes. */
 const KEY_FILE_BYTES = 16 * 1024;
@@ -39,20 +37,19 @@ export function throwawayKey(): SigningKey {
   return signingKey(generateKeyPairSync('ed25519').privateKey);
 }
 
-/** Makes a key and writes it as PKCS8 PEM, mode 0600, never over a file that is there. */
+/** Makes a key and writes it as PKCS8 PEM, mode 0600, never over a file that is there, into a folder that is there. */
 export async function createKeyFile(file: string): Promise<SigningKey> {
   const { privateKey } = generateKeyPairSync('ed25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
   let handle: FileHandle;
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_FOLDER });
     handle = await open(file, 'wx', PRIVATE_FILE);
   } catch (cause) {
     if (codeOf(cause) === 'EEXIST') {
       const next = 'keep it and sign with it, or name another place with --out';
       throw new CliError('output_exists', `${file} is there already`, { next, cause });
     }
-    throw new CliError('output_unwritable', `cannot write ${file}: ${reasonOf(cause)}`, { cause });
+    throw new CliError('output_unwritable', `cannot write ${file}: ${fileReasonOf(cause)}`, { cause });
   }
   try {
     await handle.writeFile(pem);

@@ -1,5 +1,6 @@
 import { describeSettings } from '../../config/settings.ts';
 import type { Context } from '../context.ts';
+import { CliError } from '../failure.ts';
 import { resolveApi } from '../http/address.ts';
 import { signingKeyPath } from '../keys/key-path.ts';
 import { printable } from '../text/printable.ts';
@@ -8,10 +9,8 @@ import { renderTable } from '../text/table.ts';
 /** `beacon config`: the settings of the roles as the environment makes them now, and what the command itself uses. */
 export async function config(context: Context): Promise<undefined> {
   const rows = describeSettings(context.io.env);
-  const address = await resolveApi(context);
   const client = {
-    api: address.url,
-    api_source: address.source,
+    ...(await apiInUse(context)),
     state: context.stateDir,
     key: signingKeyPath(context.io, undefined),
   };
@@ -32,11 +31,22 @@ export async function config(context: Context): Promise<undefined> {
   ];
   const cells = rows.map(({ name, value, source, doc }) => [name, printable(value), source, doc]);
   const [head = '', ...lines] = renderTable(columns, cells, width);
-  context.line(`api    ${client.api} (${client.api_source})`);
+  context.line(`api    ${printable(client.api ?? 'none')} (${printable(client.api_source)})`);
   context.line(`state  ${printable(client.state)}`);
   context.line(`key    ${printable(client.key)}`);
   context.line();
   context.line(context.colours.dim(head));
   for (const line of lines) context.line(line);
   if (redis !== undefined) context.note(redis);
+}
+
+/** Without an address the settings can be shown all the same. */
+async function apiInUse(context: Context): Promise<{ api: string | null; api_source: string }> {
+  try {
+    const { url, source } = await resolveApi(context);
+    return { api: url, api_source: source };
+  } catch (thrown) {
+    if (!(thrown instanceof CliError) || thrown.code === 'usage') throw thrown;
+    return { api: null, api_source: thrown.message };
+  }
 }

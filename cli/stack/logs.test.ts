@@ -75,6 +75,14 @@ test('-f shows what is written later, also after the file was emptied, and ends 
   expect(await running).toBe(130);
 });
 
+test('what cannot be read is said, not passed over', async () => {
+  await mkdir(log('relay'));
+  expect(await run()).toMatchObject({ code: 2, err: expect.stringContaining('relay.log: it is a folder') });
+  const io = recordedIo({ cwd: folder });
+  expect(await main(['logs', '--state', log('api')], io)).toBe(2);
+  expect(io.err()).toContain('a part of its path is no folder');
+});
+
 test('a folder without logs says what to do', async () => {
   await rm(path.join(folder, 'logs'), { recursive: true });
   const { code, err } = await run();

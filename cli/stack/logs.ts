@@ -2,7 +2,7 @@ import { open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../context.ts';
-import { CliError } from '../failure.ts';
+import { CliError, codeOf, fileReasonOf } from '../failure.ts';
 import { parseSince } from '../text/duration.ts';
 import { parseObject, renderLogLine, timeOf, type LogLine } from './log-line.ts';
 
@@ -53,7 +53,7 @@ function sinceOf(text: string | undefined): number | undefined {
 }
 
 async function logFiles(folder: string, role: string | undefined): Promise<LogFile[]> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.log'));
+  const names = (await listFolder(folder)).filter((name) => name.endsWith('.log'));
   const roles = names.map((name) => name.slice(0, -'.log'.length)).sort();
   if (roles.length === 0) {
     throw new CliError('not_here', `there are no logs in ${folder}`, {
@@ -68,8 +68,24 @@ async function logFiles(folder: string, role: string | undefined): Promise<LogFi
     .map((name) => ({ role: name, file: path.join(folder, `${name}.log`), offset: -1, rest: '', lastMs: 0 }));
 }
 
+async function listFolder(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return [];
+    throw unreadable(folder, cause);
+  }
+}
+
+function unreadable(file: string, cause: unknown): CliError {
+  return new CliError('input_unreadable', `cannot read ${file}: ${fileReasonOf(cause)}`, { cause });
+}
+
 async function readNew(log: LogFile): Promise<LogLine[]> {
-  const handle = await open(log.file, 'r').catch(() => undefined);
+  const handle = await open(log.file, 'r').catch((cause: unknown) => {
+    if (codeOf(cause) === 'ENOENT') return undefined;
+    throw unreadable(log.file, cause);
+  });
   if (handle === undefined) return [];
   try {
     const { size } = await handle.stat();
@@ -87,6 +103,8 @@ async function readNew(log: LogFile): Promise<LogLine[]> {
       log.lastMs = timeOf(text, log.lastMs);
       return [{ role: log.role, timeMs: log.lastMs, text }];
     });
+  } catch (cause) {
+    throw unreadable(log.file, cause);
   } finally {
     await handle.close();
   }

@@ -1,9 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { recordedIo } from '../../test/support/recorded-io.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
 import { main } from '../command-line.ts';
+import { commandName } from '../command-name.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeEach(async () => {
@@ -43,6 +44,22 @@ test('a role without its settings is a mistake that names the setting', async ()
     expect(err).toMatch(/^beacon: (DATABASE_URL|TEMPORAL_ADDRESS) is not set[^\n]*\n$/);
   }
   expect((await beacon(['worker', '--queues', 'no spaces, please!'])).code).toBe(2);
+});
+
+test.each([
+  ['HTTP_PORT', '99999', 'names a port above 65535'],
+  ['TRUST_ENFORCE', 'maybe', 'must be true or false'],
+])('up and demo refuse %s=%s before anything starts', async (name, value, why) => {
+  for (const command of ['up', 'demo']) {
+    const { code, out, err } = await beacon([command], { [name]: value });
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(`${name}: "${value}" ${why}`);
+  }
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
+test('in a checkout a line to copy calls the command by npx', () => {
+  expect(commandName()).toBe('npx beacon');
 });
 
 test('a key goes where the person’s settings are, unless named', async () => {

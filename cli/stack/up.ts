@@ -1,3 +1,4 @@
+import { readSettings } from '../../config/settings.ts';
 import { startStack, type Stack } from '../../embedded/stack.ts';
 import type { Context } from '../context.ts';
 import { feedUrl } from '../http/address.ts';
@@ -6,6 +7,8 @@ import { stackProgress } from './progress.ts';
 /** `beacon up`: until the first Ctrl-C, which drains; the second one ends at once. */
 export async function up(context: Context): Promise<undefined> {
   const { io, stateDir } = context;
+  // Before anything starts: what is wrong would else be found by the first role, after a database and perhaps a build.
+  readSettings(io.env);
   const progress = stackProgress(context);
   const stack = await startStack({ stateFolder: stateDir, env: io.env, progress, signal: io.signal }).finally(
     () => progress.end(),

@@ -5,6 +5,8 @@ export interface Column {
   align?: 'left' | 'right';
   /** May be cut down to this many cells on a narrow terminal; absent = never cut. */
   shrinkTo?: number;
+  /** Stays whole on a terminal that is too narrow even for that: the line wraps. For names that are typed again. */
+  whole?: boolean;
   /** Cut in the middle, not at the end: for content addresses. */
   ends?: boolean;
 }
@@ -34,7 +36,14 @@ export function renderTable(
       .join(GAP)
       .trimEnd();
   const lines = [line(columns.map((column) => column.title)), ...rows.map(line)];
-  return lines.map((text) => (width === Infinity ? text : cut(text, width)));
+  const least = Math.max(width, wholeWidth(columns, widths));
+  return lines.map((text) => (width === Infinity ? text : cut(text, least)));
+}
+
+/** Cells that a line has at least: up to the last column that stays whole, and the sign that more was cut off. */
+function wholeWidth(columns: readonly Column[], widths: readonly number[]): number {
+  const last = columns.findLastIndex(({ whole }) => whole === true);
+  return widths.slice(0, last + 1).reduce((sum, width) => sum + width + GAP.length, 1);
 }
 
 function shrink(columns: readonly Column[], widths: number[], room: number): void {

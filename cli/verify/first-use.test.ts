@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { generateLogKey } from '../../attestation/keys/log-key.ts';
@@ -90,6 +90,13 @@ test('the good bundle of another job or execution is no answer', async () => {
   expect((await verify(wanted)).code).toBe(1);
   expect((await verify(signed.receipts[0]!.execution_id.toUpperCase())).code).toBe(4);
   expect((await verify(signed.receipts[0]!.execution_id)).code).toBe(0);
+});
+
+test('a bundle saved by `job bundle` is named in JSON', async () => {
+  const io = recordedIo({ cwd: folder.path, env: { BEACON_API: url } });
+  expect(await main(['job', 'bundle', 'job-1', 'b.json', '--json'], io)).toBe(0);
+  const { size } = await stat(path.join(folder.path, 'b.json'));
+  expect([JSON.parse(io.out()), io.err()]).toEqual([{ job_id: 'job-1', file: 'b.json', bytes: size }, '']);
 });
 
 test('a CID is found through the log, and must be the one that was asked for', async () => {

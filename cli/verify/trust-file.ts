@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { CliError, reasonOf } from '../failure.ts';
+import { CliError, fileReasonOf } from '../failure.ts';
 import { readRegularFile } from '../regular-file.ts';
 
 /** Thousands of logs. */
@@ -43,6 +43,6 @@ export async function pinLog(file: string, log: PinnedLog): Promise<void> {
     await writeFile(made, `${JSON.stringify({ version: 1, logs }, null, 2)}\n`, { mode: 0o600 });
     await rename(made, file);
   } catch (cause) {
-    throw new CliError('output_unwritable', `cannot write ${file}: ${reasonOf(cause)}`, { cause });
+    throw new CliError('output_unwritable', `cannot write ${file}: ${fileReasonOf(cause)}`, { cause });
   }
 }

@@ -96,6 +96,9 @@ test.each<[string, (bundle: JobBundle) => unknown, string]>([
 test('a file that is no bundle is a negative verdict; one that is not there a mistake', async () => {
   await writeFile(at('b.json'), '\u0000not json');
   expect(await beacon('verify', 'b.json', '--vkey', vkey)).toMatchObject({ code: 1 });
+  const untrusted = await beacon('verify', 'b.json');
+  expect(untrusted.code).toBe(1);
+  expect(untrusted.out).toContain('breaks at bundle');
   const missing = await beacon('verify', './none.json', '--vkey', vkey);
   expect(missing.code).toBe(2);
   expect(missing.err).toContain('no such file');

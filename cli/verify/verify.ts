@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import { CliError, EXIT } from '../failure.ts';
 import { connect } from '../http/api.ts';
 import { fetchBundle } from '../http/bundles.ts';
+import { executionName } from '../http/execution-name.ts';
 import { readInput, writeOutput } from '../input.ts';
 import { trustForApi, trustForFile, trustPath } from './trust.ts';
 import { acceptedLines, rejectedLines } from './verdict-lines.ts';
@@ -35,11 +36,20 @@ async function isFile(context: Context, what: string): Promise<boolean> {
 
 async function verifyFile(context: Context, file: string, options: VerifyOptions): Promise<Verdict> {
   const bytes = await readInput(context, file, BUNDLE_BYTES);
-  return verifyBundleFile(bytes, await trustForFile(context, options));
+  try {
+    return verifyBundleFile(bytes, await trustForFile(context, options));
+  } catch (thrown) {
+    if (!(thrown instanceof CliError) || thrown.code !== 'trust_missing') throw thrown;
+    // Whom to trust need not be asked for what is no bundle at all.
+    const verdict = verifyBundleFile(bytes, { vkeys: [] });
+    if (!verdict.ok && verdict.link === 'bundle') return verdict;
+    throw thrown;
+  }
 }
 
-async function verifyFetched(context: Context, name: string, options: VerifyOptions): Promise<Verdict> {
+async function verifyFetched(context: Context, what: string, options: VerifyOptions): Promise<Verdict> {
   const api = await connect(context);
+  const name = await executionName(api.client, what);
   const bytes = await fetchBundle(api.client, name).catch((thrown: unknown) => {
     // Known, but not in the log yet: the service's own words say it better.
     if (!(thrown instanceof CliError) || !UNKNOWN.has(thrown.serverCode)) throw thrown;
