@@ -98,3 +98,11 @@ test('a file in the place of the folder, or of one above, is refused and stays a
     });
   expect((await stat(file)).mode & 0o777).toBe(0o640);
 });
+
+test('a folder that holds other things is refused and keeps its mode', async () => {
+  const home = path.join(folder.path, 'home');
+  await mkdir(home, { mode: 0o755 });
+  await writeFile(path.join(home, 'letters.txt'), 'dear');
+  await expect(makeStateFolder(home)).rejects.toMatchObject({ code: 'state_foreign' });
+  expect((await stat(home)).mode & 0o777).toBe(0o755);
+});

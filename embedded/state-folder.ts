@@ -52,6 +52,12 @@ export async function makeStateFolder(folder: string): Promise<ReturnType<typeof
         'state_foreign',
         `${folder} belongs to another user (uid ${uid}, we are ${own}); start as that user, or choose another folder with --state or BEACON_STATE`,
       );
+    const held = await readdir(folder);
+    if (held.length > 0 && !held.some((name) => OURS.has(name)))
+      throw new EmbeddedError(
+        'state_foreign',
+        `${folder} holds other things and nothing of Beacon's; choose a new or an empty folder with --state or BEACON_STATE`,
+      );
     await chmod(folder, 0o700);
     const names = fileNames(await realpath(folder));
     for (const inner of [names.logs, names.run]) await mkdir(inner, { recursive: true, mode: 0o700 });
@@ -61,6 +67,20 @@ export async function makeStateFolder(folder: string): Promise<ReturnType<typeof
     throw foreignFolder(folder, error);
   }
 }
+
+/** What may be the first thing of ours in a state folder; anything else (`/tmp`, a home) must not be closed to others. */
+const OURS = new Set([
+  'keys',
+  'logs',
+  'run',
+  'lock',
+  'location',
+  'bin',
+  'temporal',
+  'postgres',
+  'demo',
+  'trust.json',
+]);
 
 /** What the system says of a place where no folder of ours can be. */
 const UNUSABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT', 'ELOOP', 'ENAMETOOLONG'];

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import { freePort } from '../port.ts';
 import { sendSignal } from '../process-identity.ts';
 import { findTemporalBinary } from './binary.ts';
 import { startTemporal, type TemporalOptions } from './server.ts';
@@ -15,14 +16,17 @@ const said: string[] = [];
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  const stateFolder = path.join(import.meta.dirname, '../../.beacon');
-  const { path: binary } = await findTemporalBinary({ stateFolder });
+  const { path: binary } = await findTemporalBinary({ stateFolder: folder.path });
   options = {
     binary,
     folder: path.join(folder.path, 'temporal'),
     logFile: path.join(folder.path, 'temporal.log'),
     progress: { say: (line) => said.push(line), update: () => undefined },
   };
+  // Not the usual ports, which other tests' servers take at the same time.
+  const ports = { grpc: await freePort(undefined), http: 0, ui: 0, metrics: 0 };
+  await mkdir(options.folder, { mode: 0o700 });
+  await writeFile(path.join(options.folder, 'ports.json'), JSON.stringify(ports));
 });
 afterAll(async () => folder[Symbol.asyncDispose]());
 

@@ -35,6 +35,8 @@ export interface EmbeddedTemporal extends Running, AsyncDisposable {
 
 export const temporalStopSteps: readonly StopStep[] = [{ signal: 'SIGTERM', graceMs: TEMPORAL_STOP_MS }];
 
+/** How long a server lives at most that could not bind its port. */
+const PORT_LOST_MS = 300;
 const NAMESPACE = 'default';
 const LOOPBACK = '127.0.0.1';
 /** Where Temporal's own tools look first; taken when free. */
@@ -127,7 +129,7 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
     } catch (error) {
       await service.stop(temporalStopSteps);
       signal?.throwIfAborted();
-      const said = await tailOf(logFile, 4_000, since);
+      const said = await tailOf(logFile, LAST_WORDS_BYTES, since);
       if (tries < PORT_TRIES && /address already in use|can't set .* port/.test(said)) {
         known = undefined;
         continue;
@@ -139,7 +141,8 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
         );
         continue;
       }
-      const reason = said.trim().split('\n').at(-1) ?? '';
+      const lines = said.trim().split('\n');
+      const reason = lines.find((line) => /panic|error/i.test(line)) ?? lines.at(-1) ?? '';
       throw new EmbeddedError(
         'temporal_not_ready',
         `Temporal did not start: ${reason || reasonOf(error)} (log: ${logFile})`,
@@ -148,6 +151,9 @@ export async function startTemporal(options: TemporalOptions): Promise<EmbeddedT
     }
   }
 }
+
+/** A crash ends in the stacks of all goroutines; its reason stands before them. */
+const LAST_WORDS_BYTES = 256 * 1024;
 
 const isBroken = (said: string): boolean =>
   /file is not a database|disk image is malformed|malformed database/.test(said);
@@ -176,5 +182,8 @@ async function untilReady(
     },
     { timeoutMs: TEMPORAL_READY_MS, everyMs: 100, signal },
   );
+  // Another server may answer under a port that ours could not have: then ours ends in a moment.
+  if (ready) await waitUntil(() => service.hasEnded(), { timeoutMs: PORT_LOST_MS, everyMs: 50, signal });
+  if (service.hasEnded()) throw new EmbeddedError('temporal_not_ready', await service.ended);
   if (!ready) throw new EmbeddedError('temporal_not_ready', `no answer within ${TEMPORAL_READY_MS / 1000} s`);
 }
