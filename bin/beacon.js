@@ -2,9 +2,9 @@
 // In a checkout the sources are built on first use and after a change; an installed package ships dist/.
 import { existsSync } from 'node:fs';
 
-const [major] = process.versions.node.split('.');
-if (Number(major) < 20) {
-  console.error(`beacon needs Node 20 or newer; this is ${process.version}.`);
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 11)) {
+  console.error(`beacon needs Node 20.11 or newer; this is ${process.version}.`);
   process.exit(1);
 }
 if (existsSync(new URL('../tsconfig.build.json', import.meta.url))) {
