@@ -1,6 +1,6 @@
 import type { OutputLine } from '../backends/backend.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { LogRow } from '../store/work.ts';
+import type { LogRow } from '../store/attempt-logs.ts';
 
 /** Lines wait at most this long before they are kept, so that `beacon execution logs -f` follows a running program. */
 const FLUSH_EVERY_MS = 300;

@@ -3,14 +3,8 @@ import { jobSpec, signedSpec, submitOf, type SpecOptions } from '../test/support
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
 import { requestCancel } from './cancel.ts';
 import { createSubmitter, type Submitter } from './submit.ts';
-import {
-  appendAttemptLogs,
-  beginAttempt,
-  recordExternalIds,
-  stageOutcome,
-  type Begun,
-  type WorkRow,
-} from './work.ts';
+import { appendAttemptLogs } from './attempt-logs.ts';
+import { beginAttempt, recordExternalIds, stageOutcome, type Begun, type WorkRow } from './work.ts';
 
 let db: TestDatabase;
 let submitter: Submitter;

@@ -13,7 +13,8 @@ import { createMetrics } from '../../observability/metrics.ts';
 import { putBlob } from '../../store/blobs.ts';
 import { findLog, type LogHead } from '../../store/log-state.ts';
 import { createNotifier, createWakeups } from '../../store/notify.ts';
-import { appendAttemptLogs, beginAttempt } from '../../store/work.ts';
+import { appendAttemptLogs } from '../../store/attempt-logs.ts';
+import { beginAttempt } from '../../store/work.ts';
 import { eventually } from './eventually.ts';
 import type { TestDatabase } from './postgres.ts';
 
