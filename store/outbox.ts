@@ -73,6 +73,7 @@ export async function claimOutbox(
     const room = await tx.query<{ room: number }>(
       `select $1 - (select count(*) from jobs where state = 'running')::int
                  - (select count(*) from outbox where kind = 'start' and quarantined_at is null
+                    and (sent_at is not null or leased_until is not null)
                     and (sent_at is not null or leased_until > now()))::int as room`,
       [window],
     );
@@ -91,7 +92,8 @@ export async function claimOutbox(
          select owner, count(*) as open from (
            select owner from jobs where state = 'running'
            union all
-           select owner from outbox where kind = 'start' and (sent_at is not null or leased_until > now())
+           select owner from outbox where kind = 'start' and quarantined_at is null
+             and (sent_at is not null or leased_until is not null) and (sent_at is not null or leased_until > now())
          ) held group by owner
        ), candidates as (
          select c.id from keys left join load on load.owner = keys.owner cross join lateral (

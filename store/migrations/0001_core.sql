@@ -246,6 +246,8 @@ create table outbox (
 );
 create index outbox_waiting on outbox (owner, id) where kind = 'start' and sent_at is null and quarantined_at is null;
 create index outbox_urgent on outbox (id) where kind = 'start' and sent_at is null and urgent and quarantined_at is null;
+create index outbox_held on outbox (owner) include (sent_at, leased_until)
+  where kind = 'start' and quarantined_at is null and (sent_at is not null or leased_until is not null);
 create index outbox_due on outbox (next_at, id) where kind <> 'start' or sent_at is not null or quarantined_at is not null;
 
 -- What the reconciler saw on its last look at a job whose workflow Temporal does not know.
