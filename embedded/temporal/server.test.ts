@@ -24,7 +24,12 @@ beforeAll(async () => {
     progress: { say: (line) => said.push(line), update: () => undefined },
   };
   // Not the usual ports, which other tests' servers take at the same time.
-  const ports = { grpc: await freePort(undefined), http: 0, ui: 0, metrics: 0 };
+  const ports = {
+    grpc: await freePort(undefined),
+    http: await freePort(undefined),
+    ui: await freePort(undefined),
+    metrics: await freePort(undefined),
+  };
   await mkdir(options.folder, { mode: 0o700 });
   await writeFile(path.join(options.folder, 'ports.json'), JSON.stringify(ports));
 });

@@ -37,7 +37,12 @@ export async function startProcesses(folder: string): Promise<Processes> {
   const logs = path.join(folder, 'logs');
   await mkdir(logs, { recursive: true });
   // Not the usual port: another stack that starts while ours is away would take it.
-  const ports = { grpc: await freePort(undefined), http: 0, ui: 0, metrics: 0 };
+  const ports = {
+    grpc: await freePort(undefined),
+    http: await freePort(undefined),
+    ui: await freePort(undefined),
+    metrics: await freePort(undefined),
+  };
   await mkdir(path.join(folder, 'temporal'));
   await writeFile(path.join(folder, 'temporal', 'ports.json'), JSON.stringify(ports));
   const account = await serverAccount();
