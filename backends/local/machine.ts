@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { WAITS } from './bounds.ts';
 import { bubblewrapArguments, confined, type SandboxTools } from './bubblewrap.ts';
 import type { ControlGroups } from './cgroup/group.ts';
-import { probeControlGroups } from './cgroup/probe.ts';
+import { controlGroups, probeControlGroups } from './cgroup/probe.ts';
 import { findTool } from './find-tool.ts';
 import { createJobFolder, removeFolder, stateSubfolder } from './job-folder.ts';
 import { isRoot, JobUsers } from './job-users.ts';
@@ -30,7 +30,7 @@ export interface Machine {
 
 export async function probeMachine(settings: LocalSettings): Promise<Machine> {
   const tools = { prlimit: findTool('prlimit'), setpriv: isRoot() ? findTool('setpriv') : null };
-  const groups = await probeControlGroups(`beacon-${stateId(settings)}`);
+  const groups = await probeControlGroups(controlGroups(`beacon-${stateId(settings)}`));
   const utilLinux: Missing = { reason: 'setpriv is not installed', fix: 'install util-linux' };
   const processMissing = isRoot() && tools.setpriv === null ? utilLinux : null;
   return {

@@ -1,10 +1,15 @@
-/** Control groups of either version, as far as jobs need them. What cannot be enforced here is not in `enforces`. */
-export type Controlled = 'memory' | 'pids' | 'cpu';
+/**
+ * Control groups of either version, as far as jobs need them. What cannot be enforced here is not in `enforces`.
+ * `time` is no limit of the kernel's: processor time is counted, and whoever looks enforces it.
+ */
+export type Controlled = 'memory' | 'pids' | 'cpu' | 'time';
 
 export interface GroupLimits {
   memoryBytes?: number;
   pids?: number;
   cpus?: number;
+  /** Null or absent: processor time need not be counted. */
+  cpuSeconds?: number | null;
 }
 
 export interface JobGroup {
@@ -13,6 +18,8 @@ export interface JobGroup {
   processes(): number[];
   /** How often the kernel stepped in; for `memory_limit` and `pids_limit`. */
   interventions(): { memory: number; pids: number; cpu: number };
+  /** Processor time that all its processes have used, those that have ended too; 0 where it is not counted. */
+  cpuMs(): number;
   kill(): void;
   /** Resolves when the group is gone; its processes must have ended. */
   remove(): Promise<void>;
@@ -28,3 +35,8 @@ export interface ControlGroups {
 }
 
 export const CPU_PERIOD_US = 100_000;
+
+/** The quota of one period, in microseconds; the kernel takes no less than a millisecond. */
+export function cpuQuotaUs(cpus: number): number {
+  return Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
+}

@@ -1,35 +1,46 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  KERNEL,
   keyed,
   killAll,
   processesIn,
   readOr,
   removeGroups,
-  removeIfEmpty,
   subfolders,
-  write,
+  type Kernel,
 } from './files.ts';
 import {
   CPU_PERIOD_US,
+  cpuQuotaUs,
   type ControlGroups,
   type Controlled,
   type GroupLimits,
   type JobGroup,
 } from './group.ts';
+import { memberships, mountedAt, SYSTEM, type Places } from './places.ts';
 
-const CONTROLLERS = ['memory', 'pids', 'cpu'] as const satisfies Controlled[];
+/** The controller behind each limit; two of them may share one hierarchy. */
+const CONTROLLERS = { memory: 'memory', pids: 'pids', cpu: 'cpu', time: 'cpuacct' } as const satisfies Record<
+  Controlled,
+  string
+>;
+const ALL = Object.keys(CONTROLLERS) as Controlled[];
 
 /** One hierarchy per controller; a job's group is a folder of its own name in each that is writable. */
-export function controlGroupsV1(baseName: string): ControlGroups | null {
+export function controlGroupsV1(
+  baseName: string,
+  places: Places = SYSTEM,
+  kernel: Kernel = KERNEL,
+): ControlGroups | null {
   const bases = new Map<Controlled, string>();
-  for (const controller of CONTROLLERS) {
-    const own = ownFolder(controller);
+  for (const controlled of ALL) {
+    const own = ownFolder(places, CONTROLLERS[controlled]);
     if (own === null) continue;
     const base = join(own, baseName);
     try {
-      mkdirSync(base, { recursive: true });
-      bases.set(controller, base);
+      kernel.makeFolder(base);
+      bases.set(controlled, base);
     } catch {
       // not ours to divide: this controller is not enforced
     }
@@ -37,28 +48,22 @@ export function controlGroupsV1(baseName: string): ControlGroups | null {
   if (bases.size === 0) return null;
 
   const open = (name: string): JobGroup => {
-    const folder = (controller: Controlled): string | null => {
-      const base = bases.get(controller);
-      return base === undefined ? null : join(base, name);
-    };
-    const folders = [...bases.values()].map((base) => join(base, name));
-    const count = (controller: Controlled, file: string, key: string): number => {
-      const where = folder(controller);
-      return where === null ? 0 : keyed(join(where, file), key);
-    };
+    const folder = (controlled: Controlled): string => join(bases.get(controlled) ?? '/nowhere', name);
+    const folders = [...new Set([...bases.keys()].map(folder))];
     return {
-      joinFiles: folders.map((path) => join(path, 'cgroup.procs')),
+      joinFiles: folders.filter((path) => existsSync(path)).map((path) => join(path, 'cgroup.procs')),
       processes: () => [...new Set(folders.flatMap(processesIn))],
       interventions: () => ({
-        memory: count('memory', 'memory.oom_control', 'oom_kill'),
-        pids: count('pids', 'pids.events', 'max'),
-        cpu: count('cpu', 'cpu.stat', 'nr_throttled'),
+        memory: keyed(join(folder('memory'), 'memory.oom_control'), 'oom_kill'),
+        pids: keyed(join(folder('pids'), 'pids.events'), 'max'),
+        cpu: keyed(join(folder('cpu'), 'cpu.stat'), 'nr_throttled'),
       }),
+      cpuMs: () => Number(readOr(join(folder('time'), 'cpuacct.usage'), '0')) / 1e6,
       kill: () => killAll(folders),
       remove: async () => {
-        await removeGroups(folders);
+        await removeGroups(kernel, folders);
         // The last one takes the base along, so nothing of us stays on the machine.
-        removeIfEmpty([...bases.values()]);
+        for (const base of bases.values()) kernel.removeFolder(base);
       },
     };
   };
@@ -69,50 +74,48 @@ export function controlGroupsV1(baseName: string): ControlGroups | null {
     open,
     names: () => [...new Set([...bases.values()].flatMap(subfolders))],
     create(name, limits) {
-      for (const [controller, base] of bases) {
+      for (const [controlled, base] of bases) {
+        // One more hierarchy to join costs milliseconds, so only where its count is asked for.
+        if (controlled === 'time' && (limits.cpuSeconds ?? null) === null) continue;
         const folder = join(base, name);
-        mkdirSync(folder, { recursive: true });
-        if (!apply(controller, folder, limits))
-          throw new Error(`cannot set the ${controller} limit in ${folder}`);
+        kernel.makeFolder(folder);
+        if (!apply(kernel, controlled, folder, limits)) {
+          for (const made of bases.values()) kernel.removeFolder(join(made, name));
+          throw new Error(`cannot set the ${controlled} limit in ${folder}`);
+        }
       }
       return open(name);
     },
   };
 }
 
-function apply(controller: Controlled, folder: string, limits: GroupLimits): boolean {
-  if (controller === 'memory' && limits.memoryBytes !== undefined) {
-    const bytes = String(limits.memoryBytes);
-    const set = write(join(folder, 'memory.limit_in_bytes'), bytes);
-    // Absent where swap is not accounted.
-    write(join(folder, 'memory.memsw.limit_in_bytes'), bytes);
-    return set;
+function apply(kernel: Kernel, controlled: Controlled, folder: string, limits: GroupLimits): boolean {
+  const set = (file: string, value: number): boolean => kernel.write(join(folder, file), String(value));
+  switch (controlled) {
+    case 'memory': {
+      if (limits.memoryBytes === undefined) return true;
+      const taken = set('memory.limit_in_bytes', limits.memoryBytes);
+      // Absent where swap is not accounted.
+      set('memory.memsw.limit_in_bytes', limits.memoryBytes);
+      return taken;
+    }
+    case 'pids':
+      return limits.pids === undefined || set('pids.max', limits.pids);
+    case 'cpu':
+      return (
+        limits.cpus === undefined ||
+        (set('cpu.cfs_period_us', CPU_PERIOD_US) && set('cpu.cfs_quota_us', cpuQuotaUs(limits.cpus)))
+      );
+    case 'time':
+      return true;
   }
-  if (controller === 'pids' && limits.pids !== undefined)
-    return write(join(folder, 'pids.max'), String(limits.pids));
-  if (controller === 'cpu' && limits.cpus !== undefined)
-    return (
-      write(join(folder, 'cpu.cfs_period_us'), String(CPU_PERIOD_US)) &&
-      write(
-        join(folder, 'cpu.cfs_quota_us'),
-        String(Math.max(1_000, Math.round(limits.cpus * CPU_PERIOD_US))),
-      )
-    );
-  return true;
 }
 
 /** This process's own folder of one controller's hierarchy; in a container the path may be the host's, then the mount is ours. */
-function ownFolder(controller: Controlled): string | null {
-  const mount = readOr('/proc/self/mounts', '')
-    .split('\n')
-    .map((line) => line.split(' '))
-    .find(([, , type, options]) => type === 'cgroup' && options?.split(',').includes(controller))?.[1];
-  if (mount === undefined) return null;
-  const path = readOr('/proc/self/cgroup', '')
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find(([, controllers]) => controllers?.split(',').includes(controller))?.[2];
-  if (path === undefined) return null;
+function ownFolder(places: Places, controller: string): string | null {
+  const mount = mountedAt(places).get(controller);
+  const path = memberships(places, 'self').get(controller);
+  if (mount === undefined || path === undefined) return null;
   const own = join(mount, path);
   return readOr(join(own, 'cgroup.procs'), '') === '' ? mount : own;
 }
