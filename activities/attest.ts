@@ -33,8 +33,8 @@ export interface AttestResult {
 
 /** Turns documents into signed, addressed and loggable ones (attestation/receipt). */
 export interface DocumentSigner {
-  signReceipt(receipt: ExecutionReceipt): SignedDocument;
-  signSummary(summary: JobSummary): SignedDocument;
+  signReceipt(receipt: ExecutionReceipt): Promise<SignedDocument>;
+  signSummary(summary: JobSummary): Promise<SignedDocument>;
   manifest(jobId: string, ended: readonly EndedExecution[]): JobEnd['manifest'];
 }
 
@@ -138,7 +138,7 @@ async function buildEnd(
     endedAt,
     software: deps.software,
   });
-  const receipt = deps.signer.signReceipt(document);
+  const receipt = await deps.signer.signReceipt(document);
   return {
     execution,
     outcome: decision.outcome,
@@ -182,7 +182,7 @@ async function buildJobEnd(
   const outcome = decideJobEnd(job.plan, ended, cancelRequested);
   const manifest = deps.signer.manifest(job.id, ended);
   const endedAt = new Date();
-  const summary = deps.signer.signSummary(
+  const summary = await deps.signer.signSummary(
     describeJob({ job, outcome, ended, manifestCid: manifest.cid, endedAt, software: deps.software }),
   );
   return {

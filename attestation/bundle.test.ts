@@ -5,6 +5,7 @@ import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { submitOf, jobSpec, signedSpec } from '../test/support/jobs.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
+import { sequence } from '../test/support/sequence.ts';
 import { formatVkey } from '../domain/log/vkey.ts';
 import { specVerifier } from '../domain/receipt/spec-facts.ts';
 import { verifyBundle } from '../domain/receipt/verify.ts';
@@ -13,7 +14,6 @@ import { executionBundle, jobBundle } from './bundle.ts';
 import { generateLogKey } from './keys/log-key.ts';
 import { nodeVerifiers } from './keys/node-verifiers.ts';
 import { generateReceiptKey } from './keys/receipt-key.ts';
-import { appendPending } from './log/append.ts';
 import { loadLog } from './log/load.ts';
 import { openLog, registerReceiptKey } from './log/open.ts';
 import { createLogReader } from './log/reader.ts';
@@ -45,7 +45,7 @@ describe('bundles of an attested job', () => {
     const signer = generateLogKey().signerFor(log.origin);
     let loaded = await loadLog(pool, log.logId, undefined);
     for (let entries = 1; entries > 0;) {
-      ({ log: loaded, entries } = await appendPending(pool, log.logId, loaded, signer));
+      ({ log: loaded, entries } = await sequence(pool, log.logId, loaded, signer));
     }
     const trust = { vkeys: [formatVkey(signer)], origin: 'example.org/log' };
     const job = verifyBundle(await parsed(jobBundle(pool, reader, jobId)), trust, tools);

@@ -1,22 +1,20 @@
 import type { FullTile } from '../domain/log/frontier.ts';
 import { LogStoreError } from './log-state.ts';
-import type { Transaction } from './pool.ts';
+import type { Queryable, Transaction } from './pool.ts';
 
 export interface Batch {
   logId: string;
   /** What the batch was computed on: compared again with the stored head, so that no two can follow the same one. */
   before: { size: number; root: Uint8Array };
-  after: { size: number; root: Uint8Array; note: string };
+  after: { size: number; root: Uint8Array };
   /** Pending ids in the order of their places in the log, with their leaf hashes. */
   pending: readonly { id: number; leafHash: Uint8Array }[];
   tiles: readonly FullTile[];
-  /** Whether the entries may be shown from the commit on; else `publishEntries` comes later. */
-  publish: boolean;
 }
 
-/** Appends a batch: entries, tiles that became full, checkpoint and head in one statement. Throws when the head moved. */
+/** Appends a batch: entries, tiles that became full and head in one statement. Throws when the head moved. */
 export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> {
-  const { logId, before, after, pending, tiles, publish } = batch;
+  const { logId, before, after, pending, tiles } = batch;
   const { rows } = await tx.query<{ entries: number; moved: number }>(
     `with batch as (
        select * from unnest($2::bigint[], $3::bytea[]) with ordinality as b (id, leaf_hash, place)
@@ -30,11 +28,9 @@ export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> 
      ), tiles as (
        insert into log_tiles (log_id, level, idx, root, hashes)
        select $1, * from unnest($5::int[], $6::bigint[], $7::bytea[], $8::bytea[])
-     ), signed as (
-       insert into log_checkpoints (log_id, size, root, note) values ($1, $9, $10, $11)
      ), head as (
-       update log_state set size = $9, root = $10, published = case when $13 then $9 else published end, updated_at = now()
-       where log_id = $1 and size = $4 and root = $12 returning size
+       update log_state set size = $9, root = $10, updated_at = now()
+       where log_id = $1 and size = $4 and root = $11 returning size
      )
      select (select count(*)::int from entries) as entries, (select count(*)::int from head) as moved`,
     [
@@ -48,9 +44,7 @@ export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> 
       tiles.map((tile) => tile.hashes),
       after.size,
       after.root,
-      after.note,
       before.root,
-      publish,
     ],
   );
   const { entries, moved } = rows[0]!;
@@ -58,4 +52,36 @@ export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> 
   if (entries !== pending.length) {
     throw new LogStoreError('batch_incomplete', `${entries} of ${pending.length} pending entries were there`);
   }
+}
+
+export interface SignedHead {
+  logId: string;
+  size: number;
+  root: Uint8Array;
+  note: string;
+}
+
+/**
+ * Stores the signed head and lets the entries under it be shown. The head must stand committed; throws when another root
+ * was signed for its size, which nothing of ours can bring about.
+ */
+export async function publishCheckpoint(
+  db: Queryable,
+  { logId, size, root, note }: SignedHead,
+): Promise<void> {
+  const { rows } = await db.query<{ shown: number; forked: boolean }>(
+    `with signed as (
+       insert into log_checkpoints (log_id, size, root, note)
+       select log_id, $2, $3, $4 from log_state where log_id = $1 and size >= $2
+       on conflict do nothing
+     ), shown as (
+       update log_state set published = greatest(published, $2) where log_id = $1 and size >= $2 returning log_id
+     )
+     select (select count(*)::int from shown) as shown,
+            exists (select from log_checkpoints where log_id = $1 and size = $2 and root <> $3) as forked`,
+    [logId, size, root, note],
+  );
+  const { shown, forked } = rows[0]!;
+  if (forked) throw new LogStoreError('checkpoint_forked', `another root was signed for ${size} entries`);
+  if (shown !== 1) throw new LogStoreError('head_moved', `the log does not hold ${size} entries any more`);
 }

@@ -1,9 +1,11 @@
 import type { Queryable } from './pool.ts';
 
-/** What the log says of itself at one moment: its head, and the newest checkpoint, which moves with it. */
+/** What the log says of itself at one moment: its head, and the newest checkpoint, which follows it. */
 export interface AuditTarget {
   size: number;
   root: Buffer;
+  /** Entries that are shown; they end at a checkpoint. */
+  published: number;
   checkpointSize: number | null;
   checkpointRoot: Buffer | null;
   note: string | null;
@@ -11,7 +13,7 @@ export interface AuditTarget {
 
 export async function readAuditTarget(db: Queryable, logId: string): Promise<AuditTarget | undefined> {
   const { rows } = await db.query<AuditTarget>(
-    `select s.size, s.root, c.size as "checkpointSize", c.root as "checkpointRoot", c.note
+    `select s.size, s.root, s.published, c.size as "checkpointSize", c.root as "checkpointRoot", c.note
      from log_state s left join lateral (
        select size, root, note from log_checkpoints where log_id = s.log_id order by size desc limit 1) c on true
      where s.log_id = $1`,

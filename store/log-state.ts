@@ -4,7 +4,7 @@ import { withTransaction, type Pool, type Queryable, type Transaction } from './
 export const LOG_LOCK = 7_235_091_450;
 
 export type LogStoreErrorCode =
-  'fsync_off' | 'head_moved' | 'batch_incomplete' | 'vkey_differs' | 'several_logs';
+  'fsync_off' | 'head_moved' | 'batch_incomplete' | 'checkpoint_forked' | 'vkey_differs' | 'several_logs';
 
 export class LogStoreError extends Error {
   override readonly name = 'LogStoreError';
@@ -78,10 +78,13 @@ export async function requireDurability(db: Queryable): Promise<void> {
   }
 }
 
-/** Locks the head for the rest of the transaction, whose commit is flushed whatever the session says. */
+/**
+ * Locks the head for the rest of the transaction, whose commit is flushed whatever the session says. What becomes pending
+ * meanwhile refers to the row, but does not wait.
+ */
 export async function lockHead(tx: Transaction, logId: string): Promise<LogHead> {
   const { rows } = await tx.query<LogHead>(
-    `select ${HEAD}, set_config('synchronous_commit', 'on', true) as durable from log_state where log_id = $1 for update`,
+    `select ${HEAD}, set_config('synchronous_commit', 'on', true) as durable from log_state where log_id = $1 for no key update`,
     [logId],
   );
   return rows[0]!;
@@ -92,11 +95,6 @@ export async function lockHead(tx: Transaction, logId: string): Promise<LogHead>
  * pending until the rollback guard remembers them.
  */
 export const PUBLISHED = '(select published from log_state where log_id = $1)';
-
-/** Lets the first `size` entries be shown: after the guard has them. */
-export async function publishEntries(db: Queryable, logId: string, size: number): Promise<void> {
-  await db.query('update log_state set published = greatest(published, $2) where log_id = $1', [logId, size]);
-}
 
 /** What the process that holds the lead of the log says of itself, for health and people. */
 export interface SequencerReport {

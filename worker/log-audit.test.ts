@@ -33,9 +33,9 @@ it('tells round by round whether the log holds', async () => {
       return values[0]?.value === value ? true : undefined;
     });
   await integrityIs(1);
-  await db.pool.query('update log_state set size = 7');
+  await db.pool.query('update log_state set published = 7');
   await integrityIs(0);
   expect((await metrics.transparencyVerificationFailures.get()).values[0]?.value).toBeGreaterThan(0);
-  await db.pool.query('update log_state set size = 0');
+  await db.pool.query('update log_state set published = 0');
   await integrityIs(1);
 });

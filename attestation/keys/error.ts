@@ -3,7 +3,9 @@ export type KeyErrorCode =
   | 'key_file_unreadable'
   | 'key_wrong_type'
   | 'key_missing_for_log'
-  | 'receipt_key_not_in_log';
+  | 'receipt_key_not_in_log'
+  | 'signing_failed'
+  | 'signing_timed_out';
 
 export class KeyError extends Error {
   readonly code: KeyErrorCode;

@@ -83,7 +83,7 @@ describe('the receipt key', () => {
   it('is P-256, signs what verifiers accept, and is named by the hash of its public half', async () => {
     const key = await loadReceiptKey({ file });
     const message = Buffer.from('message');
-    expect(nodeVerifiers.verifyP256(key.spki, message, key.sign(message))).toBe(true);
+    expect(nodeVerifiers.verifyP256(key.spki, message, await key.sign(message))).toBe(true);
     expect(key.id).toBe(toHex(nodeSha256(key.spki)).slice(0, 16));
     await expect(loadReceiptKey({ pem: pem('ed25519'), file })).rejects.toMatchObject({
       code: 'key_wrong_type',
@@ -107,7 +107,7 @@ describe('the log key', () => {
     const signer = (await loadLogKey({ file }, { logIsNew: true })).signerFor('example.org/log');
     const message = Buffer.from('text\n');
     expect(signer.name).toBe('example.org/log');
-    expect(nodeVerifiers.verifyEd25519(signer.publicKey, message, signer.sign(message))).toBe(true);
+    expect(nodeVerifiers.verifyEd25519(signer.publicKey, message, await signer.sign(message))).toBe(true);
     await expect(loadLogKey({ pem: pem('p256'), file }, { logIsNew: true })).rejects.toMatchObject({
       code: 'key_wrong_type',
     });

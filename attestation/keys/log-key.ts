@@ -4,6 +4,7 @@ import { noteKey } from '../../domain/log/vkey.ts';
 import { KeyError } from './error.ts';
 import { createKey, readKey, type KeySource } from './key-file.ts';
 import { nodeSha256 } from './node-verifiers.ts';
+import { pemSigner } from './signer.ts';
 
 const ED25519_BYTES = 32;
 
@@ -29,14 +30,11 @@ export async function loadLogKey(source: KeySource, { logIsNew }: { logIsNew: bo
 
 export function logKey(key: crypto.KeyObject): LogKey {
   if (key.asymmetricKeyType !== 'ed25519') throw new KeyError('key_wrong_type', 'a log key is Ed25519');
-  const spki = crypto.createPublicKey(key).export({ format: 'der', type: 'spki' });
-  const publicKey = new Uint8Array(spki.subarray(-ED25519_BYTES));
+  const { spki, sign } = pemSigner(key);
+  const publicKey = spki.slice(-ED25519_BYTES);
   return {
     publicKey,
-    signerFor: (origin) => ({
-      ...noteKey(origin, publicKey, nodeSha256),
-      sign: (message) => new Uint8Array(crypto.sign(null, message, key)),
-    }),
+    signerFor: (origin) => ({ ...noteKey(origin, publicKey, nodeSha256), sign }),
   };
 }
 

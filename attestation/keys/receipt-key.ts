@@ -3,15 +3,12 @@ import { receiptKeyId } from '../../domain/receipt/statement.ts';
 import { KeyError } from './error.ts';
 import { createKey, readKey, type KeySource } from './key-file.ts';
 import { nodeSha256 } from './node-verifiers.ts';
+import { pemSigner, type Signer } from './signer.ts';
 
 /** Signs receipts and summaries: ECDSA P-256, so that stock Sigstore tools take our bundles. Only workers hold it. */
-export interface ReceiptKey {
+export interface ReceiptKey extends Signer {
   /** First 16 hex digits of the SHA-256 of `spki`. */
   id: string;
-  /** DER SubjectPublicKeyInfo. */
-  spki: Uint8Array;
-  /** DER signature over SHA-256 of the message. */
-  sign: (message: Uint8Array) => Uint8Array;
 }
 
 /** Loads the key; creates the file when there is none and `create` allows it. Source: `BEACON_RECEIPT_KEY_PEM` or file. */
@@ -26,12 +23,8 @@ export function receiptKey(key: crypto.KeyObject): ReceiptKey {
   if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
     throw new KeyError('key_wrong_type', 'a receipt key is ECDSA P-256');
   }
-  const spki = new Uint8Array(crypto.createPublicKey(key).export({ format: 'der', type: 'spki' }));
-  return {
-    id: receiptKeyId(spki, nodeSha256),
-    spki,
-    sign: (message) => new Uint8Array(crypto.sign('sha256', message, key)),
-  };
+  const signer = pemSigner(key);
+  return { ...signer, id: receiptKeyId(signer.spki, nodeSha256) };
 }
 
 export function generateReceiptKey(): ReceiptKey {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { putPending } from '../../test/support/pending.ts';
+import { sequence } from '../../test/support/sequence.ts';
 import { testDatabase, type TestDatabase } from '../../test/support/postgres.ts';
 import { concatBytes, toHex } from '../../domain/encoding.ts';
 import { openCheckpoint } from '../../domain/log/checkpoint.ts';
@@ -12,7 +13,6 @@ import type { LogHead } from '../../store/log-state.ts';
 import { generateLogKey } from '../keys/log-key.ts';
 import { nodeSha256, nodeVerifiers } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
-import { appendPending } from './append.ts';
 import { loadLog, type LoadedLog } from './load.ts';
 import { openLog, registerReceiptKey } from './open.ts';
 import { createLogReader, type LogReader } from './reader.ts';
@@ -34,7 +34,7 @@ beforeEach(async () => {
 afterEach(() => db[Symbol.asyncDispose]());
 
 const load = () => loadLog(db.pool, log.logId, undefined);
-const append = (loaded: LoadedLog) => appendPending(db.pool, log.logId, loaded, logKey.signerFor(log.origin));
+const append = (loaded: LoadedLog) => sequence(db.pool, log.logId, loaded, logKey.signerFor(log.origin));
 const put = (count: number) =>
   putPending(
     db.pool,

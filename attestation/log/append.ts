@@ -1,13 +1,12 @@
 import { toHex } from '../../domain/encoding.ts';
-import { signCheckpoint } from '../../domain/log/checkpoint.ts';
 import { treeHash } from '../../domain/log/hash.ts';
-import type { NoteSigner } from '../../domain/log/note.ts';
 import { appendToStream, type NewEvent } from '../../store/events.ts';
 import { appendBatch } from '../../store/log-append.ts';
 import { readFirstKey, readPending, settleRepeated, type PendingEntry } from '../../store/log-pending.ts';
 import { lockHead, LogStoreError } from '../../store/log-state.ts';
 import { withTransaction, type Pool } from '../../store/pool.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
+import { noFaults, type Faults } from './faults.ts';
 import type { LoadedLog } from './load.ts';
 
 /** Entries of one batch: bounds the transaction, not the rate. */
@@ -24,16 +23,14 @@ export interface Appended {
 }
 
 /**
- * Takes what is pending, extends the tree, signs its head and commits all of it together: entries, full tiles,
- * checkpoint, head and events. Throws without any effect when somebody else moved the head. Without `publish` nobody is
- * shown any of it until `publishEntries`.
+ * Takes what is pending, extends the tree and commits all of it together: entries, full tiles, head and events. Throws
+ * without any effect when somebody else moved the head. Nobody is shown any of it until `publishHead` signed it.
  */
 export async function appendPending(
   pool: Pool,
   logId: string,
   log: LoadedLog,
-  signer: NoteSigner,
-  { publish = true }: { publish?: boolean } = {},
+  faults: Faults = noFaults,
 ): Promise<Appended> {
   const pending = await nextPending(pool, logId, log);
   const fresh = pending.filter((entry) => entry.repeated === null);
@@ -47,7 +44,7 @@ export async function appendPending(
   const tiles = hashes.flatMap((leafHash) => frontier.append(leafHash));
   const { size } = frontier;
   const root = frontier.root();
-  const note = signCheckpoint({ origin: signer.name, size, root }, [signer]);
+  await faults('before_append');
 
   await withTransaction(pool, async (tx) => {
     const head = await lockHead(tx, logId);
@@ -56,17 +53,18 @@ export async function appendPending(
     await appendBatch(tx, {
       logId,
       before,
-      after: { size, root, note },
+      after: { size, root },
       pending: fresh.map((entry, i) => ({ id: entry.id, leafHash: hashes[i]! })),
       tiles,
-      publish,
     });
     await appendToStream(
       tx,
       `log:${logId}`,
       fresh.map((entry, i) => appendedEvent(logId, entry, before.size + i, size, root)),
     );
+    await faults('before_commit');
   });
+  await faults('after_commit');
   const started = fresh.filter((entry) => entry.subjectKind === 'key').map((entry) => entry.subjectId);
   const after = { frontier, root, startedKeys: [...log.startedKeys, ...started] };
   return { log: after, entries: fresh.length, contradicting };

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { putPending } from '../../test/support/pending.ts';
+import { sequence } from '../../test/support/sequence.ts';
 import { testDatabase, type TestDatabase } from '../../test/support/postgres.ts';
 import type { NoteSigner } from '../../domain/log/note.ts';
 import { createPool } from '../../store/pool.ts';
 import { generateLogKey } from '../keys/log-key.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
-import { appendPending } from './append.ts';
 import { createLogAudit, type AuditStep, type LogAudit } from './audit.ts';
 import { loadLog } from './load.ts';
 import { openLog, registerReceiptKey } from './open.ts';
@@ -35,7 +35,7 @@ async function append(count: number): Promise<void> {
     Array.from({ length: count }, () => ({ leaf: randomBytes(40), keyId: key.id })),
   );
   for (let entries = 1; entries > 0;) {
-    ({ entries } = await appendPending(db.pool, logId, await loadLog(db.pool, logId, undefined), signer));
+    ({ entries } = await sequence(db.pool, logId, await loadLog(db.pool, logId, undefined), signer));
   }
 }
 
@@ -93,7 +93,12 @@ it.each([
   [
     'another head',
     `update log_state set root = sha256('')`,
-    'the newest checkpoint is of 600 entries and not the head of 600',
+    'the newest checkpoint is of 600 entries and not that of the head of 600',
+  ],
+  [
+    'entries that are shown without a checkpoint',
+    `update log_state set published = 599`,
+    'the newest checkpoint is of 600 entries, but 599 are shown',
   ],
   [
     'a checkpoint that signs something else',
@@ -123,7 +128,7 @@ it('finds a log that became shorter, though it is whole in itself', async () => 
   await append(10);
   expect((await round()).said).toEqual([{ kind: 'holds', size: 20 }]);
   const { root } = before.rows[0]!;
-  await tamper(`update log_state set size = 10, root = '\\x${root.toString('hex')}'`);
+  await tamper(`update log_state set size = 10, published = 10, root = '\\x${root.toString('hex')}'`);
   await tamper('delete from log_checkpoints where size = 20');
   expect((await round()).said).toEqual([
     { kind: 'broken', size: 20, reason: 'the log holds 10 entries, but 20 were there before' },

@@ -137,15 +137,18 @@ function createWalk({ pool, logId, key, pageEntries = PAGE_ENTRIES }: LogAuditOp
   };
 }
 
-/** The head as far as it can be believed without the entries: it is the newest checkpoint, and the log signed that. */
+/** The newest checkpoint as far as it can be believed without the entries: the log signed it, and the head agrees. */
 function checkTarget(target: AuditTarget | undefined, key: NoteKey): { size: number; root: Uint8Array } {
   if (target === undefined) return broken('the head of the log is missing');
-  const { size, root, checkpointSize, checkpointRoot, note } = target;
-  if (note === null || checkpointRoot === null) {
-    return size === 0 ? { size, root } : broken('the log has entries and no checkpoint');
+  const { published, checkpointSize: size, checkpointRoot: root, note } = target;
+  if (size === null || root === null || note === null) {
+    return published === 0
+      ? { size: 0, root: hash.empty() }
+      : broken('the log shows entries and has no checkpoint');
   }
-  if (checkpointSize !== size || !equalBytes(checkpointRoot, root)) {
-    broken(`the newest checkpoint is of ${checkpointSize ?? 0} entries and not the head of ${size}`);
+  if (size !== published) broken(`the newest checkpoint is of ${size} entries, but ${published} are shown`);
+  if (size > target.size || (size === target.size && !equalBytes(root, target.root))) {
+    broken(`the newest checkpoint is of ${size} entries and not that of the head of ${target.size}`);
   }
   try {
     const signed = openCheckpoint(note, [key], nodeVerifiers);

@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { equalBytes, fromHex, toHex } from '../../domain/encoding.ts';
 import { LogServiceError } from './error.ts';
+import { noFaults, type Faults } from './faults.ts';
 
 /**
  * What was signed last, remembered outside the database: a database restored from a backup, or failed over to a stale
@@ -13,6 +14,8 @@ export interface GuardedHead {
   origin: string;
   size: number;
   root: Uint8Array;
+  /** The signed checkpoint: what a log that follows this one names. Absent in files of earlier versions. */
+  note?: string;
 }
 
 export interface Guard {
@@ -24,7 +27,7 @@ export interface Guard {
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
-export function fileGuard(file: string): Guard {
+export function fileGuard(file: string, faults: Faults = noFaults): Guard {
   return {
     async read() {
       let text: string;
@@ -36,16 +39,17 @@ export function fileGuard(file: string): Guard {
       }
       return parse(text, file);
     },
-    async write({ origin, size, root }) {
+    async write({ origin, size, root, note }) {
       await mkdir(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
       const next = `${file}.next`;
       const handle = await open(next, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, FILE_MODE);
       try {
-        await handle.writeFile(`${JSON.stringify({ origin, size, root: toHex(root) })}\n`);
+        await handle.writeFile(`${JSON.stringify({ origin, size, root: toHex(root), checkpoint: note })}\n`);
         await handle.sync();
       } finally {
         await handle.close();
       }
+      await faults('in_guard');
       await rename(next, file);
       const folder = await open(path.dirname(file), constants.O_RDONLY);
       try {
@@ -58,7 +62,7 @@ export function fileGuard(file: string): Guard {
 }
 
 function parse(text: string, file: string): GuardedHead {
-  let value: Partial<Record<'origin' | 'size' | 'root', unknown>> = {};
+  let value: Partial<Record<'origin' | 'size' | 'root' | 'checkpoint', unknown>> = {};
   try {
     value = JSON.parse(text) as typeof value;
   } catch {
@@ -68,7 +72,12 @@ function parse(text: string, file: string): GuardedHead {
   if (typeof value.origin !== 'string' || !Number.isSafeInteger(value.size) || root?.length !== 32) {
     throw new LogServiceError('rollback_detected', `the rollback guard ${file} cannot be read`);
   }
-  return { origin: value.origin, size: value.size as number, root };
+  return {
+    origin: value.origin,
+    size: value.size as number,
+    root,
+    ...(typeof value.checkpoint === 'string' ? { note: value.checkpoint } : {}),
+  };
 }
 
 /**

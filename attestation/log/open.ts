@@ -53,7 +53,7 @@ function defaultOrigin(): string {
  * refused, since nobody could check its receipts; changing the key of a log is not built yet.
  */
 export async function registerReceiptKey(pool: Pool, logId: string, key: ReceiptKey): Promise<void> {
-  const { dsse, dsseDigest, dsseCid, leaf } = buildKeyEntry(key);
+  const { dsse, dsseDigest, dsseCid, leaf } = await buildKeyEntry(key);
   const start = { keyId: key.id, spki: key.spki, dsse, dsseDigest, dsseCid, leaf };
   const known = await startReceiptKey(pool, logId, start);
   if (known !== key.id) {

@@ -89,9 +89,9 @@ describe('the sequencer', () => {
     const sequencer = start();
     await put(3);
     await sizeReaches(4);
-    const { root } = await createLogReader(db.pool, log.logId).checkpoint(4);
+    const { root, note } = await createLogReader(db.pool, log.logId).checkpoint(4);
     const guarded: unknown = JSON.parse(await readFile(guardFile, 'utf8'));
-    expect(guarded).toEqual({ origin: log.origin, size: 4, root: toHex(root) });
+    expect(guarded).toEqual({ origin: log.origin, size: 4, root: toHex(root), checkpoint: note });
     expect(sequencer.status()).toEqual({ state: 'leading', size: 4, rollbackGuard: 'file', error: null });
     const vkey = parseVkey((await findLog(db.pool))!.vkey!, nodeSha256);
     expect(vkey).toMatchObject({ name: log.origin, publicKey: logKey.publicKey });

@@ -5,7 +5,8 @@
  *              connection is lost or a batch fails: back to standby, and the edge is read from the tables again.
  *   refusing - the database contradicts what was signed before, or the key is not the log's: signs nothing and keeps the
  *              lock, so that nobody else on this database does. Left when its connection is lost: all is checked again.
- * Durable is only what one transaction commits: entries, tiles, checkpoint, head, events.
+ * A batch is two commits: entries, tiles, head and events; then, after signature and guard, the checkpoint, from which on it
+ * is shown. Whoever leads next signs what stands committed without one.
  */
 import { formatVkey } from '../../domain/log/vkey.ts';
 import { pause } from '../../domain/pause.ts';
@@ -16,7 +17,6 @@ import {
   findLog,
   fixVkey,
   LogStoreError,
-  publishEntries,
   reportSequencer,
   requireDurability,
   type RollbackGuard,
@@ -30,6 +30,8 @@ import { appendPending } from './append.ts';
 import { LogServiceError } from './error.ts';
 import type { Guard } from './guard.ts';
 import { loadLog, type LoadedLog } from './load.ts';
+import type { Faults } from './faults.ts';
+import { publishHead } from './publish.ts';
 
 /** At most one checkpoint in this time: under load, batches grow instead of signatures. */
 const CHECKPOINT_SPACING_MS = 20;
@@ -50,6 +52,8 @@ export interface SequencerOptions {
   /** Remembers the last signed head outside the database; without one health says `rollback_guard: none`. */
   guard?: Guard | undefined;
   events?: Pick<BusinessEvents, 'checkpointSigned'> | undefined;
+  /** For tests. */
+  faults?: Faults | undefined;
   log: Log;
 }
 
@@ -125,14 +129,15 @@ async function lead(
   term: AbortSignal,
   led: () => void,
 ): Promise<void> {
-  const { pool, logId, logKey, notifier, wakeups, guard, events, log } = options;
+  const { pool, logId, logKey, notifier, wakeups, guard, events, faults, log } = options;
   await requireDurability(pool);
   const { origin } = (await findLog(pool))!;
   const signer = logKey.signerFor(origin);
   await fixVkey(pool, logId, formatVkey(signer));
   let loaded: LoadedLog = await loadLog(pool, logId, guard);
   const found = loaded.frontier.size;
-  if (found > 0) await show(options, origin, loaded);
+  const publish = () => publishHead(pool, logId, loaded, [signer], { guard, faults });
+  if (found > 0) await publish();
   Object.assign(status, { state: 'leading', size: found, error: null });
   await report(options, { state: 'leading', refusal: null });
   led();
@@ -142,7 +147,7 @@ async function lead(
   let nextWaitingCheck = performance.now();
   while (!term.aborted) {
     const began = performance.now();
-    const appended = await appendPending(pool, logId, loaded, signer, { publish: guard === undefined });
+    const appended = await appendPending(pool, logId, loaded, faults);
     loaded = appended.log;
     for (const entry of appended.contradicting) {
       log.error(
@@ -153,7 +158,7 @@ async function lead(
     if (appended.entries > 0) {
       const { size } = loaded.frontier;
       status.size = size;
-      if (guard !== undefined) await show(options, origin, loaded);
+      await publish();
       notifier.notify('events');
       const durationMs = performance.now() - began;
       events?.checkpointSigned({ logId, size, entries: appended.entries, durationMs });
@@ -168,16 +173,6 @@ async function lead(
     const spacing = lastSigned + CHECKPOINT_SPACING_MS - performance.now();
     if (spacing > 0) await pause(spacing, term);
   }
-}
-
-/** Has the guard remember the head, and only then lets it be shown. */
-async function show(
-  { pool, logId, guard }: SequencerOptions,
-  origin: string,
-  { frontier: { size }, root }: LoadedLog,
-): Promise<void> {
-  await guard?.write({ origin, size, root });
-  await publishEntries(pool, logId, size);
 }
 
 /** For health; that it could not be written must not keep the sequencer from its work. */
@@ -202,7 +197,10 @@ function isFinal(error: unknown): error is LogServiceError | LogStoreError {
   if (error instanceof LogServiceError) {
     return error.code === 'rollback_detected' || error.code === 'log_inconsistent';
   }
-  return error instanceof LogStoreError && (error.code === 'fsync_off' || error.code === 'vkey_differs');
+  return (
+    error instanceof LogStoreError &&
+    (error.code === 'fsync_off' || error.code === 'vkey_differs' || error.code === 'checkpoint_forked')
+  );
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

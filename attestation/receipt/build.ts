@@ -14,32 +14,33 @@ import { fitReceipt } from './fit.ts';
 export type SignedStatement = Omit<SignedDocument, 'bytes' | 'cid' | 'digest'>;
 
 /** Signs a receipt; one that is too large for a block loses evidence whose hash stays (see `fitReceipt`). */
-export function buildReceipt(receipt: ExecutionReceipt, key: ReceiptKey): SignedDocument {
+export async function buildReceipt(receipt: ExecutionReceipt, key: ReceiptKey): Promise<SignedDocument> {
   const fitted = fitReceipt(receipt);
   return signDocument(fitted, (digest) => receiptStatement(fitted, digest), key);
 }
 
-export function buildJobSummary(summary: JobSummary, key: ReceiptKey): SignedDocument {
+export async function buildJobSummary(summary: JobSummary, key: ReceiptKey): Promise<SignedDocument> {
   return signDocument(summary, (digest) => summaryStatement(summary, digest), key);
 }
 
 /** The entry with which a receipt key begins, signed by itself. */
-export function buildKeyEntry(key: ReceiptKey): SignedStatement {
+export function buildKeyEntry(key: ReceiptKey): Promise<SignedStatement> {
   return signStatement(keyStatement(key.spki, nodeSha256), key);
 }
 
-function signDocument(
+async function signDocument(
   document: object,
   statement: (digest: Uint8Array) => Uint8Array,
   key: ReceiptKey,
-): SignedDocument {
+): Promise<SignedDocument> {
   const bytes = documentBytes(document);
   const digest = nodeSha256(bytes);
-  return { bytes, digest, cid: cidOfDigest(digest), ...signStatement(statement(digest), key) };
+  const signed = await signStatement(statement(digest), key);
+  return { bytes, digest, cid: cidOfDigest(digest), ...signed };
 }
 
-function signStatement(payload: Uint8Array, key: ReceiptKey): SignedStatement {
-  const signature = key.sign(preAuthEncoding(STATEMENT_PAYLOAD_TYPE, payload));
+async function signStatement(payload: Uint8Array, key: ReceiptKey): Promise<SignedStatement> {
+  const signature = await key.sign(preAuthEncoding(STATEMENT_PAYLOAD_TYPE, payload));
   const envelope = { payloadType: STATEMENT_PAYLOAD_TYPE, payload, keyId: key.id, signature };
   const dsse = formatEnvelope(envelope);
   const dsseDigest = nodeSha256(dsse);

@@ -12,8 +12,13 @@ export interface Checkpoint {
   root: Uint8Array;
 }
 
-export function signCheckpoint({ origin, size, root }: Checkpoint, signers: readonly NoteSigner[]): string {
-  return signNote(`${origin}\n${size}\n${toBase64(root)}\n`, signers);
+export function signCheckpoint(checkpoint: Checkpoint, signers: readonly NoteSigner[]): Promise<string> {
+  return signNote(checkpointText(checkpoint), signers);
+}
+
+/** What the signatures of a checkpoint cover. */
+export function checkpointText({ origin, size, root }: Checkpoint): string {
+  return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 
 /** Reads the text of a note whose signatures were checked. Extension lines are allowed by the format and ignored. */

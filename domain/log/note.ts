@@ -5,7 +5,7 @@ import { isKeyName, type NoteKey } from './vkey.ts';
 
 /** Signed notes of C2SP signed-note v1.0.0: text, a blank line, then one line per signature. */
 export interface NoteSigner extends NoteKey {
-  readonly sign: (message: Uint8Array) => Uint8Array;
+  readonly sign: (message: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 }
 
 export interface NoteSignature {
@@ -26,13 +26,16 @@ const KEY_ID_BYTES = 4;
 const MAX_SIGNATURES = 100;
 const MAX_NOTE_CHARACTERS = 1_000_000;
 
-export function signNote(text: string, signers: readonly NoteSigner[]): string {
+/** The note with a line of every signer, in their order; all sign at once. */
+export async function signNote(text: string, signers: readonly NoteSigner[]): Promise<string> {
   if (!isNoteText(text))
     throw new LogError('note_malformed', 'a note ends in a newline and has no control characters');
   const message = utf8(text);
-  const lines = signers.map(({ name, id, sign }) => {
-    return `${EM_DASH} ${name} ${toBase64(concatBytes(id, sign(message)))}\n`;
-  });
+  const lines = await Promise.all(
+    signers.map(async ({ name, id, sign }) => {
+      return `${EM_DASH} ${name} ${toBase64(concatBytes(id, await sign(message)))}\n`;
+    }),
+  );
   return `${text}\n${lines.join('')}`;
 }
 

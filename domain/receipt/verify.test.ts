@@ -16,8 +16,10 @@ import type { Link } from './verdict.ts';
 import { verifyBundle, verifyBundleBytes } from './verify.ts';
 
 let signed: SignedJob;
+let strangerKey: { dsse: string; leaf: string };
 beforeAll(async () => {
   signed = await signedJob();
+  strangerKey = texts(await buildKeyEntry(generateReceiptKey()));
 });
 
 const copy = <T>(value: T): T => structuredClone(value);
@@ -150,11 +152,7 @@ describe('an execution bundle', () => {
       (b) => Object.assign(b, { leaf: signed.job.executions[1]!.leaf }),
       'leaf',
     ],
-    [
-      'another receipt key',
-      (b) => (b.key_proof.dsse = fromUtf8(buildKeyEntry(generateReceiptKey()).dsse)!),
-      'key',
-    ],
+    ['another receipt key', (b) => (b.key_proof.dsse = strangerKey.dsse), 'key'],
     ['a member too many', (b) => Object.assign(b, { more: 1 }), 'bundle'],
     ['a member missing', (b) => Reflect.deleteProperty(b, 'leaf'), 'bundle'],
     ['another media type', (b) => Object.assign(b, { media_type: 'application/json' }), 'bundle'],
@@ -185,11 +183,11 @@ describe('an execution bundle', () => {
     expect(verify(bundle)).toMatchObject({ ok: false, link: 'key', where: 'key_proof' });
   });
 
-  it('signed again by a key that is not in the log is refused for its key', () => {
+  it('signed again by a key that is not in the log is refused for its key', async () => {
     const mine = generateReceiptKey();
     const bundle = {
       ...copy(signed.execution),
-      key_proof: { ...signed.execution.key_proof, ...texts(buildKeyEntry(mine)) },
+      key_proof: { ...signed.execution.key_proof, ...texts(await buildKeyEntry(mine)) },
     };
     const { payloadType, payload } = JSON.parse(bundle.dsse) as Record<string, string>;
     const pae = Buffer.concat([
@@ -197,7 +195,7 @@ describe('an execution bundle', () => {
       fromBase64(payload!)!,
     ]);
     const old = JSON.parse(bundle.dsse) as { signatures: { sig: string }[] };
-    const sig = toBase64(mine.sign(pae));
+    const sig = toBase64(await mine.sign(pae));
     const leaf = JSON.parse(bundle.leaf) as {
       spec: { hashedRekordV002: { signature: { verifier: { publicKey: { rawBytes: string } } } } };
     };
@@ -488,13 +486,13 @@ describe('a job bundle that is signed and logged, but not true', () => {
     });
   });
 
-  it('is refused when its checkpoint is signed by a log that nobody trusts', () => {
+  it('is refused when its checkpoint is signed by a log that nobody trusts', async () => {
     const bundle = copy(signed.job);
     const forger = generateLogKey().signerFor('beacon.test/log');
     for (const entry of [bundle.summary, ...bundle.executions, ...bundle.key_proofs]) {
       const { checkpoint } = parseTlogProof(entry.tlog_proof);
       const [origin, size, root] = checkpoint.split('\n');
-      const forged = signCheckpoint({ origin: origin!, size: Number(size), root: fromBase64(root!)! }, [
+      const forged = await signCheckpoint({ origin: origin!, size: Number(size), root: fromBase64(root!)! }, [
         forger,
       ]);
       entry.tlog_proof = entry.tlog_proof.replace(checkpoint, forged);

@@ -72,7 +72,7 @@ export async function signedJob({
   const logSigner = generateLogKey().signerFor(ORIGIN);
   const receipts = planned.map((row, i) => receiptOf(origin, row, i));
 
-  const summaryOf = (of: readonly ExecutionReceipt[]): JobSummary => ({
+  const summaryOf = async (of: readonly ExecutionReceipt[]): Promise<JobSummary> => ({
     type: 'job-summary/v1',
     job_id: 'job-1',
     version: 1,
@@ -80,13 +80,15 @@ export async function signedJob({
     outcome: 'completed',
     rule,
     counts: { total: of.length, completed: of.length, failed: 0, cancelled: 0, expired: 0 },
-    executions: of.map((receipt) => ({
-      execution_id: receipt.execution_id,
-      outcome: receipt.outcome,
-      receipt_sha256: toHex(buildReceipt(receipt, receiptKey).digest),
-      region: receipt.region?.requested ?? null,
-      ...(receipt.follows === undefined ? {} : { follows: receipt.follows }),
-    })),
+    executions: await Promise.all(
+      of.map(async (receipt) => ({
+        execution_id: receipt.execution_id,
+        outcome: receipt.outcome,
+        receipt_sha256: toHex((await buildReceipt(receipt, receiptKey)).digest),
+        region: receipt.region?.requested ?? null,
+        ...(receipt.follows === undefined ? {} : { follows: receipt.follows }),
+      })),
+    ),
     manifest_cid: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku',
     ended_at: ENDED_AT,
     salt: SALT,
@@ -94,10 +96,10 @@ export async function signedJob({
   });
 
   async function bundle(of: ExecutionReceipt[], summary: JobSummary, keySecond = false): Promise<JobBundle> {
-    const key = buildKeyEntry(receiptKey);
-    const before = keySecond ? [buildKeyEntry(generateReceiptKey())] : [];
-    const signedReceipts = of.map((receipt) => buildReceipt(receipt, receiptKey));
-    const signedSummary = buildJobSummary(summary, receiptKey);
+    const key = await buildKeyEntry(receiptKey);
+    const before = keySecond ? [await buildKeyEntry(generateReceiptKey())] : [];
+    const signedReceipts = await Promise.all(of.map((receipt) => buildReceipt(receipt, receiptKey)));
+    const signedSummary = await buildJobSummary(summary, receiptKey);
     const all = await logged([...before, key, ...signedReceipts, signedSummary], logSigner);
     const links = all.slice(before.length);
     return {
@@ -109,7 +111,7 @@ export async function signedJob({
     };
   }
 
-  const summary = summaryOf(receipts);
+  const summary = await summaryOf(receipts);
   const job = await bundle(receipts, summary);
   return {
     job,
@@ -124,9 +126,9 @@ export async function signedJob({
     receiptKey,
     receipts,
     summary,
-    remade: (change) => {
+    remade: async (change) => {
       const of = change.receipts ?? receipts;
-      return bundle(of, { ...summaryOf(of), ...change.summary }, change.keySecond);
+      return bundle(of, { ...(await summaryOf(of)), ...change.summary }, change.keySecond);
     },
   };
 }
@@ -181,7 +183,7 @@ async function logged(
   const frontier = Frontier.empty(hash);
   for (const leaf of hashes) frontier.append(leaf);
   const size = hashes.length;
-  const checkpoint = signCheckpoint({ origin: ORIGIN, size, root: frontier.root() }, [signer]);
+  const checkpoint = await signCheckpoint({ origin: ORIGIN, size, root: frontier.root() }, [signer]);
   const read = async (nodes: Parameters<Parameters<typeof readFolds>[2]>[0]) =>
     nodes.map((node) => {
       const { start, count } = rangeOfNode(node);
