@@ -16,9 +16,8 @@ export interface AttemptDeps {
   users: JobUsers;
 }
 
-/** 128 + SIGXFSZ and SIGXCPU: what a program that passed a bound of its own process dies of. */
+/** 128 + SIGXFSZ: what a program that passed the bound of one file dies of. */
 const FILE_SIZE_EXIT = 153;
-const CPU_TIME_EXIT = 152;
 
 const NOTHING_RAN = new Set<FailureCode>(['sandbox_unavailable', 'backend_unavailable']);
 
@@ -65,6 +64,7 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
     outcome.startedAt = ended.startedAt;
     outcome.durationMs = ended.durationMs;
     outcome.exitCode = ended.exitCode;
+    Object.assign(limits, ended.limits);
     const why = judge(ended, limits, step.budgetMs);
     if (why !== null) outcome.failure = why;
     if (ended.stopped === null) {
@@ -125,6 +125,8 @@ function judge(ended: Ended, limits: EnforcedLimits, budgetMs: number): Failure 
       return failure('file_too_large', `the output folder grew beyond ${BOUNDS.folderBytes} bytes`);
     case 'folder_entries':
       return failure('files_too_many', `the output folder grew beyond ${BOUNDS.folderEntries} entries`);
+    case 'cpu_seconds':
+      return outOfTime(limits.cpu_seconds);
     case null:
       break;
   }
@@ -135,8 +137,12 @@ function judge(ended: Ended, limits: EnforcedLimits, budgetMs: number): Failure 
     return failure('pids_limit', `the program asked for more than ${limits.pids} processes`);
   if (ended.exitCode === FILE_SIZE_EXIT && limits.file_bytes !== null)
     return failure('file_too_large', `a file grew beyond ${limits.file_bytes} bytes`);
-  if (ended.exitCode === CPU_TIME_EXIT) return failure('cpu_limit', 'the program used up its processor time');
+  if (ended.killedForTime && limits.cpu_seconds !== null) return outOfTime(limits.cpu_seconds);
   return failure('exit_nonzero', `the program exited with code ${ended.exitCode ?? 'unknown'}`);
+}
+
+function outOfTime(seconds: number | null): Failure {
+  return failure('cpu_limit', `the program used up its ${seconds} s of processor time`);
 }
 
 function timedOut(budgetMs: number): Failure {

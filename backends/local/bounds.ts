@@ -39,6 +39,10 @@ export const WAITS = {
   folderWatchMs: 500,
   /** A killed tree is normally gone within a millisecond; what takes longer hangs in the kernel. */
   treeGoneMs: 10_000,
+  /** Used processor time is looked at this often where it is bounded. */
+  timeWatchMs: 200,
+  /** A container's control group is read this often: some engines remove it the moment the program ends. */
+  groupLookMs: 100,
   /** After the tree is gone its pipes can hold only what they had buffered. */
   pipesDrainedMs: 2_000,
   /** First and longest pause between looks at something that is about to change. */

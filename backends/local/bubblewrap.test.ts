@@ -244,7 +244,14 @@ describeNeeding('a job in bubblewrap that tries to get out', missing, () => {
     if (isMissing(machine.bubblewrap)) throw new Error('unreachable');
     const user = isRoot() ? new JobUsers(settings.users).take() : null;
     const folder = await createJobFolder(settings.stateFolder, 'orphan-1', Buffer.from('{}'), user);
-    const terms = { command: [], environment: {}, memoryBytes: settings.memoryBytes, cpus: 1, pids: 64 };
+    const terms = {
+      command: [],
+      environment: {},
+      memoryBytes: settings.memoryBytes,
+      cpus: 1,
+      cpuSeconds: null,
+      pids: 64,
+    };
     const program = {
       kind: 'host' as const,
       programFolder: null,

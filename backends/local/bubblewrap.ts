@@ -70,6 +70,7 @@ export function enforcedByGroup(groups: ControlGroups | null, task: Task): Enfor
   return {
     memory_bytes: has.has('memory') ? task.terms.memoryBytes : null,
     cpu_cores: has.has('cpu') ? task.terms.cpus : null,
+    cpu_seconds: has.has('time') ? task.terms.cpuSeconds : null,
     pids: has.has('pids') ? task.terms.pids : null,
     open_files: null,
     file_bytes: null,
@@ -94,6 +95,7 @@ export function confined(
       ...resourceLimits({
         pids: processLimit(groups, task),
         dataBytes: groups?.enforces.has('memory') === true ? null : task.terms.memoryBytes,
+        cpuSeconds: task.terms.cpuSeconds,
       }),
     );
   if (task.user !== null && tools.setpriv !== null)

@@ -3,6 +3,8 @@ import { runAttempt } from './attempt.ts';
 import { processIsolation } from './bare-process.ts';
 import { WAITS } from './bounds.ts';
 import { bubblewrapIsolation } from './bubblewrap.ts';
+import { ContainerGroups } from './engine/container-group.ts';
+import type { Places } from './cgroup/places.ts';
 import { containerIsolation } from './engine/container.ts';
 import { findEngine, type Engine } from './engine/engine.ts';
 import { RootfsCache } from './image/rootfs.ts';
@@ -25,6 +27,8 @@ export { findEngine, type Engine } from './engine/engine.ts';
 export { isMissing } from './prepare.ts';
 
 export interface LocalDeps {
+  /** Where control groups are looked for, when not where the kernel shows them. */
+  places?: Places;
   log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
 }
 
@@ -32,16 +36,17 @@ export interface LocalDeps {
  * Runs jobs on this machine: in a container, in bubblewrap, or as a bare process where the operator allows it
  * (`LocalSettings.isolation`). What the machine can enforce is tried at first use, and claimed only then.
  */
-export function createLocalBackend(settings: LocalSettings, { log }: LocalDeps): AttendedBackend {
+export function createLocalBackend(settings: LocalSettings, { log, places }: LocalDeps): AttendedBackend {
   const stateId = idOf(settings);
   const mark = (name: string): string => markOf(stateId, name);
   const users = new JobUsers(settings.users);
   const rootfs = new RootfsCache(settings.stateFolder);
+  const containerGroups = new ContainerGroups(places);
   const running = new Map<string, AbortController>();
 
   const machine = remembered<Machine>(
     async () => {
-      const found = await probeMachine(settings);
+      const found = await probeMachine(settings, places);
       const { bubblewrap, groups } = found;
       if (isMissing(bubblewrap)) log.warn({ ...bubblewrap }, 'no bubblewrap sandbox on this machine');
       log.info(
@@ -65,7 +70,7 @@ export function createLocalBackend(settings: LocalSettings, { log }: LocalDeps):
     switch (kind) {
       case 'container':
         if (isMissing(holder)) throw new Error(holder.reason);
-        return containerIsolation({ engine: holder, stateId });
+        return containerIsolation({ engine: holder, groups: containerGroups, stateId });
       case 'bubblewrap':
         if (isMissing(found.bubblewrap)) throw new Error(found.bubblewrap.reason);
         return bubblewrapIsolation({ tools: found.bubblewrap, groups: found.groups, mark });

@@ -39,6 +39,8 @@ export interface EnforcedLimits {
   [name: string]: number | null;
   memory_bytes: number | null;
   cpu_cores: number | null;
+  /** Processor time of all the job's processes together; looked at while the program runs. */
+  cpu_seconds: number | null;
   pids: number | null;
   open_files: number | null;
   file_bytes: number | null;
@@ -52,7 +54,7 @@ export interface EnforcedLimits {
 }
 
 /** Why the backend ended a program that had not ended itself. */
-export type Stopped = 'stop' | 'stdout' | 'stderr' | 'folder_bytes' | 'folder_entries';
+export type Stopped = 'stop' | 'stdout' | 'stderr' | 'folder_bytes' | 'folder_entries' | 'cpu_seconds';
 
 /** The whole process tree is gone when this is told. */
 export interface Ended {
@@ -63,6 +65,9 @@ export interface Ended {
   durationMs: number;
   killedForMemory: boolean;
   refusedProcesses: boolean;
+  killedForTime: boolean;
+  /** Limits that only the running program showed to be other than expected. */
+  limits?: Partial<EnforcedLimits>;
 }
 
 export interface Isolation {

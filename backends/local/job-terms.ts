@@ -10,6 +10,8 @@ export interface JobTerms {
   environment: Record<string, string>;
   memoryBytes: number;
   cpus: number;
+  /** Null: as long as the attempt lasts. */
+  cpuSeconds: number | null;
   pids: number;
 }
 
@@ -38,6 +40,7 @@ export function jobTerms(work: Work, settings: LocalSettings): JobTerms {
       BOUNDS.minCpus,
       settings.maxCpus,
     ),
+    cpuSeconds: settings.cpuSeconds,
     pids: settings.pids,
   };
 }

@@ -6,6 +6,7 @@ import { WAITS } from './bounds.ts';
 import { bubblewrapArguments, confined, type SandboxTools } from './bubblewrap.ts';
 import type { ControlGroups } from './cgroup/group.ts';
 import { controlGroups, probeControlGroups } from './cgroup/probe.ts';
+import type { Places } from './cgroup/places.ts';
 import { findTool } from './find-tool.ts';
 import { createJobFolder, removeFolder, stateSubfolder } from './job-folder.ts';
 import { isRoot, JobUsers } from './job-users.ts';
@@ -28,9 +29,9 @@ export interface Machine {
   processMissing: Missing | null;
 }
 
-export async function probeMachine(settings: LocalSettings): Promise<Machine> {
+export async function probeMachine(settings: LocalSettings, places?: Places): Promise<Machine> {
   const tools = { prlimit: findTool('prlimit'), setpriv: isRoot() ? findTool('setpriv') : null };
-  const groups = await probeControlGroups(controlGroups(`beacon-${stateId(settings)}`));
+  const groups = await probeControlGroups(controlGroups(`beacon-${stateId(settings)}`, places));
   const utilLinux: Missing = { reason: 'setpriv is not installed', fix: 'install util-linux' };
   const processMissing = isRoot() && tools.setpriv === null ? utilLinux : null;
   return {
@@ -89,6 +90,7 @@ async function lookFromInside(
       environment: {},
       memoryBytes: settings.memoryBytes,
       cpus: 1,
+      cpuSeconds: null,
       pids: settings.pids,
     };
     const program = { kind: 'host', programFolder: null, argv: ['/bin/sh', '-c', LOOK] } as const;

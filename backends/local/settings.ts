@@ -30,6 +30,8 @@ export interface LocalSettings {
   maxMemoryBytes: number;
   cpus: number;
   maxCpus: number;
+  /** Processor time of one attempt, all its processes together; null = no bound but its cores and its time. */
+  cpuSeconds: number | null;
   pids: number;
   /** As root each job runs as a user of its own out of this range. */
   users: { first: number; count: number };
@@ -51,6 +53,7 @@ export function localSettings(
     provider: `local/${hostname()}`,
     processDigests: [],
     hostUserlandImages: [],
+    cpuSeconds: null,
     pids: BOUNDS.defaultPids,
     users: defaultUsers(),
     ...given,

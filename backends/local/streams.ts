@@ -1,4 +1,5 @@
 import type { Step } from '../backend.ts';
+import { LIMITS } from '../../domain/limits.ts';
 import { BOUNDS } from './bounds.ts';
 import { lineClock, LogLines } from './log-lines.ts';
 
@@ -11,6 +12,7 @@ export class ProgramStreams {
   readonly #bytes = { stdout: 0, stderr: 0 };
   readonly #lines: Record<'stdout' | 'stderr', LogLines>;
   readonly #system: (line: string) => void;
+  #logged = 0;
   /** The start of stderr: where a sandbox says why it did not start. */
   #stderrHead = '';
   overflow: 'stdout' | 'stderr' | null = null;
@@ -18,8 +20,10 @@ export class ProgramStreams {
 
   constructor(log: Step['log']) {
     const clock = lineClock();
-    const logger = (source: 'stdout' | 'stderr' | 'system') => (line: string) =>
+    const logger = (source: 'stdout' | 'stderr' | 'system') => (line: string) => {
+      this.#logged += Buffer.byteLength(line) + 1;
       log({ timeUs: clock(), source, line });
+    };
     this.#system = logger('system');
     this.#lines = { stdout: new LogLines(logger('stdout')), stderr: new LogLines(logger('stderr')) };
   }
@@ -34,7 +38,8 @@ export class ProgramStreams {
     }
     if (source === 'stdout') this.#stdout.push(Uint8Array.from(chunk));
     else if (this.#stderrHead.length < 500) this.#stderrHead += Buffer.from(chunk).toString('latin1');
-    this.#lines[source].push(chunk);
+    // The log is cut at this; a flood of short lines would cost seconds of nothing but taking it apart.
+    if (this.#logged <= LIMITS.attemptLogBytes) this.#lines[source].push(chunk);
   }
 
   system(line: string): void {

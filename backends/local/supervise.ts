@@ -7,6 +7,7 @@ import type { Ended, Stopped, Task } from './isolation.ts';
 import { joining } from './launcher.ts';
 import { closedStdio, openPipes } from './pipes.ts';
 import { MARKER } from './process-table.ts';
+import { endedForTime, watchProcessorTime } from './time-watch.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** How one kind of isolation ends its processes. */
@@ -79,7 +80,12 @@ export async function supervise(task: Task, launch: Launch): Promise<Ended> {
     const tree = launch.tree(child.pid!, info);
     run.tree = tree;
     task.streams.onFull = () => stop(task.streams.overflow === 'stderr' ? 'stderr' : 'stdout');
-    using _watch = watchFolder(task.folder.output, stop);
+    using _folder = watchFolder(task.folder.output, task.user?.uid ?? null, stop);
+    using _time = watchProcessorTime(
+      launch.group === null ? null : task.terms.cpuSeconds,
+      () => launch.group?.cpuMs() ?? 0,
+      () => stop('cpu_seconds'),
+    );
     task.stop.addEventListener('abort', onStop, { once: true });
     if (task.stop.aborted) onStop();
 
@@ -98,6 +104,7 @@ export async function supervise(task: Task, launch: Launch): Promise<Ended> {
       durationMs: Math.round(durationMs),
       killedForMemory: (counted?.memory ?? 0) > 0,
       refusedProcesses: (counted?.pids ?? 0) > 0,
+      killedForTime: endedForTime(exitCode, launch.group?.cpuMs() ?? 0, task.terms.cpuSeconds),
     };
   } finally {
     task.stop.removeEventListener('abort', onStop);
@@ -118,7 +125,11 @@ export async function end(tree: Tree): Promise<void> {
 }
 
 /** The bounds of one process and the files it writes, for `prlimit`; a job's users count processes on their own. */
-export function resourceLimits(options: { pids: number; dataBytes: number | null }): string[] {
+export function resourceLimits(options: {
+  pids: number;
+  dataBytes: number | null;
+  cpuSeconds: number | null;
+}): string[] {
   const limits = [
     `--nofile=${BOUNDS.openFiles}`,
     `--fsize=${BOUNDS.fileBytes}`,
@@ -126,5 +137,7 @@ export function resourceLimits(options: { pids: number; dataBytes: number | null
     `--nproc=${options.pids}`,
   ];
   if (options.dataBytes !== null) limits.push(`--data=${options.dataBytes}`);
+  // The soft limit is told by a signal of its own, the hard one a second later ends whoever ignores it.
+  if (options.cpuSeconds !== null) limits.push(`--cpu=${options.cpuSeconds}:${options.cpuSeconds + 1}`);
   return limits;
 }

@@ -21,6 +21,9 @@ export interface AttemptOptions {
   onLine?: (line: OutputLine) => void;
 }
 
+/** Far more than any program of a test needs, also on a machine that does ten other things. */
+export const BUDGET_MS = 90_000;
+
 let attempts = 0;
 
 /** Runs one attempt with everything kept in memory. */
@@ -35,7 +38,7 @@ export async function runAttempt(
   const phases: string[] = [];
   const step: Step = {
     signal: options.signal ?? new AbortController().signal,
-    budgetMs: options.budgetMs ?? 20_000,
+    budgetMs: options.budgetMs ?? BUDGET_MS,
     record: async (ids) => void Object.assign(recorded, ids),
     heartbeat: (phase) => void phases.push(phase),
     log: (line) => {

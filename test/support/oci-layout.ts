@@ -12,6 +12,7 @@ export interface BuiltLayout {
   /** `sha256:…` of the manifest. */
   digest: string;
   configDigest: string;
+  layerDigests: string[];
 }
 
 /** Why the busybox image cannot be built here. */
@@ -27,7 +28,11 @@ export function busyboxMissing(): string | null {
 }
 
 /** An image with nothing but busybox, built from scratch: no registry and no other tool is needed. */
-export async function busyboxLayout(folder: string, tag = 'latest'): Promise<BuiltLayout> {
+export async function busyboxLayout(
+  folder: string,
+  tag = 'latest',
+  motd = 'from the image',
+): Promise<BuiltLayout> {
   const busybox = findTool('busybox')!;
   const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' })
     .trim()
@@ -38,7 +43,7 @@ export async function busyboxLayout(folder: string, tag = 'latest'): Promise<Bui
     [{ name: 'bin/busybox', mode: 0o755 }, await readFile(busybox)],
     ...applets.map((applet): LayerEntry => [{ name: `bin/${applet}`, type: 'symlink', linkname: 'busybox' }]),
     [{ name: 'etc/', type: 'directory', mode: 0o755 }],
-    [{ name: 'etc/motd', mode: 0o644 }, Buffer.from('from the image\n')],
+    [{ name: 'etc/motd', mode: 0o644 }, Buffer.from(`${motd}\n`)],
   ];
   return writeLayout(
     folder,
@@ -98,7 +103,11 @@ export async function writeLayout(
   };
   await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   await writeFile(join(folder, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [entry] }));
-  return { digest: manifest.digest, configDigest: configBlob.digest };
+  return {
+    digest: manifest.digest,
+    configDigest: configBlob.digest,
+    layerDigests: layerBlobs.map((layer) => layer.digest),
+  };
 }
 
 async function tarOf(entries: LayerEntry[]): Promise<Buffer> {

@@ -13,11 +13,7 @@ export function containerOptions(engine: Engine, stateId: string, task: Task): C
   const { program, folder, terms } = task;
   if (program.kind !== 'engine') throw new Error('only an image of the engine can run in a container');
   const environment = { ...terms.environment, BEACON_INPUT: INSIDE.input, BEACON_OUTPUT_DIR: INSIDE.output };
-  const ulimit = (Name: string, value: number): { Name: string; Soft: number; Hard: number } => ({
-    Name,
-    Soft: value,
-    Hard: value,
-  });
+  const ulimit = (Name: string, Soft: number, Hard = Soft) => ({ Name, Soft, Hard });
   return {
     name: task.name,
     Image: program.image,
@@ -41,7 +37,12 @@ export function containerOptions(engine: Engine, stateId: string, task: Task): C
       NanoCpus: Math.round(terms.cpus * 1e9),
       PidsLimit: terms.pids,
       // They replace the engine's defaults, so they are given together; processes are counted by PidsLimit.
-      Ulimits: [ulimit('nofile', BOUNDS.openFiles), ulimit('nproc', 4_096), ulimit('core', 0)],
+      Ulimits: [
+        ulimit('nofile', BOUNDS.openFiles),
+        ulimit('nproc', 4_096),
+        ulimit('core', 0),
+        ...(terms.cpuSeconds === null ? [] : [ulimit('cpu', terms.cpuSeconds, terms.cpuSeconds + 1)]),
+      ],
       // The last two close what engines leave writable beside a read-only root.
       Tmpfs: {
         '/tmp': `rw,nosuid,nodev,mode=1777,size=${BOUNDS.tmpBytes}`,

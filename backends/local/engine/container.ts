@@ -1,16 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { PassThrough } from 'node:stream';
 import type { Container, ContainerInspectInfo } from 'dockerode';
 import { BOUNDS, WAITS } from '../bounds.ts';
 import { watchFolder } from '../folder-watch.ts';
-import type { Ended, Isolation, Stopped, Task } from '../isolation.ts';
+import type { Ended, EnforcedLimits, Isolation, Stopped, Task } from '../isolation.ts';
 import { Refusal } from '../refusal.ts';
+import { endedForTime, watchProcessorTime } from '../time-watch.ts';
+import { watchGroup, type ContainerGroup, type ContainerGroups } from './container-group.ts';
 import { containerOptions, STATE_LABEL, WORK_LABEL } from './container-options.ts';
+import { start } from './container-start.ts';
 import { within, type Engine } from './engine.ts';
 import { engineErrorKind, engineRefusal } from './errors.ts';
 
 export interface ContainerMachine {
   engine: Engine;
+  groups: ContainerGroups;
   stateId: string;
 }
 
@@ -18,12 +21,14 @@ export interface ContainerMachine {
  * One container per attempt, named as the attempt: created (its id committed) → attached → started → looked at until it
  * stands still → killed if it had to be → removed. `wait` is not used: it never settles when the engine restarts.
  */
-export function containerIsolation({ engine, stateId }: ContainerMachine): Isolation {
+export function containerIsolation({ engine, groups, stateId }: ContainerMachine): Isolation {
   return {
     kind: 'container',
     limits: (task) => ({
       memory_bytes: engine.enforces.memory ? task.terms.memoryBytes : null,
       cpu_cores: engine.enforces.cpu ? task.terms.cpus : null,
+      // Known once the container's control group is seen.
+      cpu_seconds: null,
       pids: engine.enforces.pids ? task.terms.pids : null,
       open_files: BOUNDS.openFiles,
       // The first process of a container is not killed by SIGXFSZ, so the limit would only hide why a write failed.
@@ -38,7 +43,7 @@ export function containerIsolation({ engine, stateId }: ContainerMachine): Isola
       const container = await create(engine, stateId, task);
       try {
         await task.record({ container: container.id });
-        return await runContainer(container, task);
+        return await runContainer(container, task, groups);
       } finally {
         await removeContainer(container);
       }
@@ -63,7 +68,7 @@ async function create(engine: Engine, stateId: string, task: Task): Promise<Cont
   }
 }
 
-async function runContainer(container: Container, task: Task): Promise<Ended> {
+async function runContainer(container: Container, task: Task, groups: ContainerGroups): Promise<Ended> {
   const why: { stopped: Stopped | null } = { stopped: null };
   const hurry = new AbortController();
   const stop = (reason: Stopped): void => {
@@ -80,20 +85,33 @@ async function runContainer(container: Container, task: Task): Promise<Ended> {
   try {
     task.stop.throwIfAborted();
     const streams = await start(container, task, () => hurry.abort());
-    using _watch = watchFolder(task.folder.output, stop);
+    const group = streams === null ? null : await seenGroup(container, groups);
+    using counts = watchGroup(group);
+    hurry.signal.addEventListener('abort', () => void counts.look(), { once: true });
+    using _folder = watchFolder(task.folder.output, task.user?.uid ?? null, stop);
+    using _time = watchProcessorTime(
+      group === null ? null : task.terms.cpuSeconds,
+      () => counts.look().cpuMs,
+      () => stop('cpu_seconds'),
+    );
     const state =
       streams === null ? null : await standsStill(container, hurry.signal, () => why.stopped !== null);
     const durationMs = Math.round(performance.now() - begin);
     await streams?.ended();
     task.streams.end();
     const stopped = why.stopped ?? task.streams.overflow;
+    const exitCode = state?.ExitCode ?? NO_SUCH_COMMAND;
+    const { memory, pids, cpuMs } = counts.look();
     return {
       stopped,
-      exitCode: stopped === null ? (state?.ExitCode ?? NO_SUCH_COMMAND) : null,
+      exitCode: stopped === null ? exitCode : null,
       startedAt,
       durationMs,
-      killedForMemory: state?.OOMKilled === true,
-      refusedProcesses: false,
+      // Some engines never tell it.
+      killedForMemory: state?.OOMKilled === true || memory > 0,
+      refusedProcesses: pids > 0,
+      killedForTime: endedForTime(exitCode, cpuMs, task.terms.cpuSeconds),
+      limits: group === null ? {} : confirmed(group, task),
     };
   } finally {
     task.stop.removeEventListener('abort', onStop);
@@ -101,56 +119,26 @@ async function runContainer(container: Container, task: Task): Promise<Ended> {
   }
 }
 
-interface AttachedStreams {
-  /** Resolves when everything that the program said has arrived. */
-  ended(): Promise<void>;
-}
-
-/** Attached before the start, so nothing is missed; null when the image has no such command. */
-async function start(container: Container, task: Task, onEnd: () => void): Promise<AttachedStreams | null> {
+/** Null where the engine's machine, or its view of processes, is another one. */
+async function seenGroup(container: Container, groups: ContainerGroups): Promise<ContainerGroup | null> {
   try {
-    const stream = await within(
-      container.attach({ stream: true, stdout: true, stderr: true, hijack: true }),
-      WAITS.engineCallMs,
-    );
-    const outputs = (['stdout', 'stderr'] as const).map((source) => {
-      const output = new PassThrough();
-      output.on('data', (chunk: Buffer) => task.streams.push(source, chunk));
-      return output;
-    }) as [PassThrough, PassThrough];
-    demux(container, stream, outputs);
-    const over = new Promise<void>((resolve) => {
-      for (const event of ['end', 'close', 'error']) stream.once(event, () => resolve());
-    }).then(onEnd);
-    await within(container.start(), WAITS.engineCallMs);
-    return {
-      async ended() {
-        await Promise.race([over, pause(WAITS.pipesDrainedMs)]);
-        (stream as unknown as { destroy?: () => void }).destroy?.();
-      },
-    };
-  } catch (error) {
-    const kind = engineErrorKind(error);
-    if (kind === 'no_such_command' || kind === 'not_executable') {
-      task.streams.system(
-        `the command cannot be started: ${(error as Error).message.split('\n', 1)[0] ?? ''}`,
-      );
-      return null;
-    }
-    throw engineRefusal(error, 'starting the container');
+    const { State: state } = await within(container.inspect(), WAITS.engineCallMs);
+    return groups.find(container.id, state.Pid);
+  } catch {
+    // Not worth an attempt: the limits hold, only their codes are not told.
+    return null;
   }
 }
 
-/** The modem is untyped in dockerode's declarations. */
-function demux(
-  container: Container,
-  stream: NodeJS.ReadableStream,
-  outputs: [PassThrough, PassThrough],
-): void {
-  const modem = container.modem as {
-    demuxStream(from: NodeJS.ReadableStream, stdout: PassThrough, stderr: PassThrough): void;
+/** An engine that promised a limit and did not set it is not believed; a hundredth is rounding. */
+function confirmed({ held }: ContainerGroup, { terms }: Task): Partial<EnforcedLimits> {
+  const exceeds = (value: number, asked: number): boolean => value > asked * 1.01;
+  return {
+    ...(exceeds(held.memoryBytes, terms.memoryBytes) && { memory_bytes: null }),
+    ...(exceeds(held.cpus, terms.cpus) && { cpu_cores: null }),
+    ...(exceeds(held.pids, terms.pids) && { pids: null }),
+    cpu_seconds: held.time ? terms.cpuSeconds : null,
   };
-  modem.demuxStream(stream, ...outputs);
 }
 
 type State = ContainerInspectInfo['State'];
