@@ -3,7 +3,9 @@ export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
 export const LIMITS = {
+  /** Of a submit; every other request is small. */
   bodyBytes: MIB,
+  requestBodyBytes: 64 * KIB,
   jsonDepth: 64,
   specVerifiedInlineBytes: 64 * KIB,
   executionsPerJob: 1_000,

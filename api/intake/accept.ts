@@ -1,24 +1,17 @@
-import { createHash } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
 import { expandPlan } from '../../domain/jobspec/expand.ts';
-import { JobSpecError } from '../../domain/jobspec/error.ts';
-import { parseJobSpec, type JobSpec } from '../../domain/jobspec/spec.ts';
-import { JsonError } from '../../domain/json/error.ts';
-import { isJsonObject, type JsonNode } from '../../domain/json/node.ts';
-import { parseStrictJson } from '../../domain/json/parse.ts';
+import type { Plan } from '../../domain/jobspec/plan.ts';
 import { LIMITS } from '../../domain/limits.ts';
-import { SigningError } from '../../domain/signing/error.ts';
 import { staleness } from '../../domain/signing/freshness.ts';
-import { decodePublicKey } from '../../domain/signing/public-key.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
 import { SubmitError, type Submitter } from '../../store/submit.ts';
 import type { Submitted } from '../../store/submit-statement.ts';
 import { ApiError } from '../errors.ts';
-import { invalidJson } from '../plugins/body.ts';
 import type { ApiSettings } from '../settings.ts';
 import type { createBacklog } from './backlog.ts';
-import type { FailureLimit } from './failure-limit.ts';
-import type { SpecVerifier } from './spec-verifier.ts';
+import { network, type FailureLimit } from './failure-limit.ts';
+import { readSpec, refusing, verifyBody, type SpecFacts } from './read-spec.ts';
+import type { CheckedBody, SpecVerifier } from './spec-verifier.ts';
 import type { TrustList } from './trusted-keys.ts';
 
 export interface IntakeDeps {
@@ -46,57 +39,108 @@ const IDEMPOTENCY_KEY = /^[\x20-\x7e]+$/;
 
 /**
  * Takes a signed job in, in the order of checks of docs/architecture.md: form of the text, shape, trust and time, the
- * signature over what was received (before any default is filled), plan, replay and storing in one statement.
+ * signature over what was received (before any default is filled), plan, replay and storing in one statement. A small
+ * body is judged in one turn of the event loop, a large one in a thread.
  */
 export async function acceptJob(deps: IntakeDeps, request: IntakeRequest): Promise<Submitted> {
-  const { trust } = deps.settings;
+  const { raw } = request;
   const idempotencyKey = readIdempotencyKey(request.idempotencyKey);
-  const node = parseBody(request.raw);
-  const spec = refusing(() => parseJobSpec(node));
-  const publicKey = refusing(() => requireKey(node));
-
-  if (await deps.backlog.isFull()) throw new ApiError('backlog_full', { retryAfterS: BACKLOG_RETRY_AFTER_S });
-  const waitS = deps.failureLimit.blocked(request.address, publicKey);
-  if (waitS !== undefined) throw new ApiError('rate_limit_exceeded', { retryAfterS: waitS });
-  const failed = (error: unknown): never => {
-    deps.failureLimit.failed(request.address, publicKey);
-    throw error;
-  };
-  if (trust.enforce) {
-    const verdict = deps.trustList.evaluate(publicKey, Date.now());
-    if (verdict !== 'trusted') failed(new ApiError(`trust_violation:${verdict}`));
-    requireFresh(node, spec, trust);
+  const full = deps.backlog.isFull();
+  if (full !== false && (await full)) {
+    throw new ApiError('backlog_full', { retryAfterS: BACKLOG_RETRY_AFTER_S });
   }
 
-  const verified = await deps.verifier.verify(request.raw, node).catch((error: unknown) => {
-    if (!(error instanceof SigningError)) throw error;
-    const answer = toApiError(error);
-    return error.code === 'signature_mismatch' ? failed(answer) : raise(answer);
-  });
-
-  const plan = refusing(() => expandPlan(spec, deps.settings.plan));
-  const id = spec.id ?? `job-${uuidv7()}`;
+  const small = raw.length <= LIMITS.specVerifiedInlineBytes;
+  const { facts, verified, plan } = small ? judge(deps, request) : await judgeLarge(deps, request);
+  const id = facts.id ?? `job-${uuidv7()}`;
   const submitted = await deps.submitter
     .submit({
       id,
-      idGiven: spec.id !== undefined,
-      owner: publicKey,
+      idGiven: facts.id !== undefined,
+      owner: facts.publicKey,
       form: verified.form,
-      messageSha256: sha256(verified.message),
-      requestSha256: sha256(request.raw),
-      nonce: spec.nonce ?? null,
+      messageSha256: verified.messageSha256,
+      requestSha256: verified.requestSha256,
+      nonce: facts.nonce ?? null,
       idempotencyKey,
-      raw: request.raw,
-      name: spec.benchmark.name,
+      raw,
+      name: facts.name,
       plan,
-      questions: spec.questions,
-      visibility: spec.visibility,
+      questions: facts.questions,
+      visibility: facts.visibility,
     })
-    .catch((error: unknown) => raise(error instanceof SubmitError ? submitFailure(error) : error));
+    .catch((error: unknown) => {
+      throw error instanceof SubmitError ? submitFailure(error) : error;
+    });
   if (submitted.kind === 'accepted') {
     deps.events.jobAccepted({ jobId: id, executions: plan.executions.length, form: verified.form });
   }
   return submitted;
+}
+
+interface Judged extends CheckedBody {
+  plan: Plan;
+}
+
+function judge(deps: IntakeDeps, { raw, address }: IntakeRequest): Judged {
+  const { node, facts } = readSpec(raw);
+  refuseBlocked(deps, address, facts.publicKey);
+  try {
+    admit(deps, facts);
+    return { facts, verified: verifyBody(raw, node), plan: planOf(deps, facts) };
+  } catch (error) {
+    if (isFailure(error)) deps.failureLimit.failed(address, facts.publicKey);
+    throw error;
+  }
+}
+
+/** Whatever is wrong with a large body counts against its address, because finding that out was work. */
+async function judgeLarge(deps: IntakeDeps, { raw, address }: IntakeRequest): Promise<Judged> {
+  const seen: { begun: boolean; key?: string } = { begun: false };
+  try {
+    const checked = await deps.verifier.check({
+      raw,
+      network: network(address),
+      begin() {
+        refuseBlocked(deps, address);
+        seen.begun = true;
+      },
+      admit(facts) {
+        seen.key = facts.publicKey;
+        refuseBlocked(deps, address, seen.key);
+        admit(deps, facts);
+      },
+    });
+    return { ...checked, plan: planOf(deps, checked.facts) };
+  } catch (error) {
+    if (seen.begun) deps.failureLimit.failed(address, isFailure(error) ? seen.key : undefined);
+    throw error;
+  }
+}
+
+function refuseBlocked({ failureLimit }: IntakeDeps, address: string, key?: string): void {
+  const waitS = failureLimit.blocked(address, key);
+  if (waitS !== undefined) throw new ApiError('rate_limit_exceeded', { retryAfterS: waitS });
+}
+
+/** Trust and time, where they are enforced. */
+function admit({ settings: { trust }, trustList }: IntakeDeps, facts: SpecFacts): void {
+  if (!trust.enforce) return;
+  const verdict = trustList.evaluate(facts.publicKey, Date.now());
+  if (verdict !== 'trusted') throw new ApiError(`trust_violation:${verdict}`);
+  requireFresh(facts, trust);
+}
+
+/** A failure of trust or signature. */
+function isFailure(error: unknown): boolean {
+  return (
+    error instanceof ApiError &&
+    (error.code === 'signature_mismatch' || error.code.startsWith('trust_violation:'))
+  );
+}
+
+function planOf({ settings }: IntakeDeps, facts: SpecFacts): Plan {
+  return refusing(() => expandPlan(facts, settings.plan));
 }
 
 function readIdempotencyKey(key: string | undefined): string | null {
@@ -108,35 +152,11 @@ function readIdempotencyKey(key: string | undefined): string | null {
   });
 }
 
-function parseBody(raw: Buffer): JsonNode {
-  if (raw.length === 0) throw new ApiError('invalid_body');
-  try {
-    return parseStrictJson(raw);
-  } catch (error) {
-    throw error instanceof JsonError ? invalidJson(error) : error;
-  }
-}
-
-/** Signature and key are there, and the key is one. */
-function requireKey(node: JsonNode): string {
-  const read = (field: 'signature' | 'public_key'): string => {
-    const value = isJsonObject(node) ? node.get(field) : undefined;
-    if (typeof value === 'string' && value !== '') return value;
-    throw new SigningError(`missing_field:${field}`, `${field} is required`, { field });
-  };
-  read('signature');
-  const publicKey = read('public_key');
-  decodePublicKey(publicKey);
-  return publicKey;
-}
-
-function requireFresh(node: JsonNode, spec: JobSpec, { maxAgeMs, maxSkewMs }: ApiSettings['trust']): void {
-  if (!isJsonObject(node) || !isJsonObject(node.get('metadata')))
-    throw new ApiError('missing_field:metadata');
-  const { timestamp } = spec.metadata;
-  if (timestamp === undefined || timestamp === null || timestamp === '')
-    throw new ApiError('missing_field:timestamp');
-  if (typeof timestamp !== 'string') throw new ApiError('invalid_field:timestamp');
+function requireFresh(facts: SpecFacts, { maxAgeMs, maxSkewMs }: ApiSettings['trust']): void {
+  const { timestamp } = facts;
+  if (!facts.hasMetadata) throw new ApiError('missing_field:metadata');
+  if (timestamp === null) throw new ApiError('missing_field:timestamp');
+  if (timestamp === false) throw new ApiError('invalid_field:timestamp');
   const reason = staleness(timestamp, Date.now(), { maxAgeMs, maxSkewMs });
   if (reason !== undefined) {
     throw new ApiError('timestamp_invalid', {
@@ -144,7 +164,7 @@ function requireFresh(node: JsonNode, spec: JobSpec, { maxAgeMs, maxSkewMs }: Ap
       details: { field: 'metadata.timestamp', reason },
     });
   }
-  if (spec.nonce === undefined) throw new ApiError('missing_field:nonce');
+  if (facts.nonce === undefined) throw new ApiError('missing_field:nonce');
 }
 
 function submitFailure(cause: SubmitError): ApiError {
@@ -160,31 +180,4 @@ function submitFailure(cause: SubmitError): ApiError {
     case 'row_refused':
       return new ApiError('internal_error', { cause });
   }
-}
-
-/** Runs a check of the spec; what it refuses becomes an answer that names the field. */
-function refusing<T>(check: () => T): T {
-  try {
-    return check();
-  } catch (error) {
-    throw toApiError(error);
-  }
-}
-
-function toApiError(error: unknown): unknown {
-  if (error instanceof JobSpecError) {
-    return new ApiError('validation_error', { message: error.message, details: { field: error.field } });
-  }
-  if (error instanceof SigningError) {
-    return new ApiError(error.code, { message: error.message, details: { ...error.details } });
-  }
-  return error;
-}
-
-function raise(error: unknown): never {
-  throw error;
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
 }

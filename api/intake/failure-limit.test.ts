@@ -26,6 +26,20 @@ describe('failures', () => {
     expect(limit.blocked('1.1.1.1', 'd')).toBe(60);
   });
 
+  test('without a key count for the address, which is asked without one', () => {
+    const { clock, limit } = clocked();
+    limit.failed('1.1.1.1', 'k');
+    limit.failed('1.1.1.1', 'k');
+    expect(limit.blocked('1.1.1.1', 'k')).toBe(60);
+    expect(limit.blocked('1.1.1.1')).toBeUndefined();
+    limit.failed('1.1.1.1');
+    expect(limit.blocked('1.1.1.1')).toBe(60);
+    expect(limit.blocked('1.1.1.1', 'other')).toBe(60);
+    expect(limit.blocked('1.1.1.2')).toBeUndefined();
+    clock.ms = 60_000;
+    expect(limit.blocked('1.1.1.1')).toBeUndefined();
+  });
+
   test("from anywhere in an IPv6 customer's network count together", () => {
     expect(network('2001:db8:1:2::1')).toBe(network('2001:0db8:1:2:ffff:ffff:ffff:ffff'));
     expect(network('2001:db8:1:2::1')).not.toBe(network('2001:db8:1:3::1'));

@@ -3,10 +3,11 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseStrictJson } from '../../domain/json/parse.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { signedJob, testKey } from '../../test/support/api.ts';
-import { createSpecVerifier, type SpecVerifier } from './spec-verifier.ts';
+import { ApiError } from '../errors.ts';
+import type { SpecFacts } from './read-spec.ts';
+import { createSpecVerifier, type CheckedBody, type SpecVerifier } from './spec-verifier.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 /** Below `node_modules`, where the compiled thread finds its packages. */
@@ -33,50 +34,136 @@ afterAll(async () => {
 const key = testKey();
 const bytesOf = (spec: object) => Buffer.from(JSON.stringify(spec));
 const large = () => signedJob(key, { padding: 'x'.repeat(LIMITS.specVerifiedInlineBytes) });
-const verify = (raw: Buffer) => verifier.verify(raw, parseStrictJson(raw));
+const taking = { network: '10.0.0.1', begin: () => undefined, admit: () => undefined };
+const check = (raw: Buffer, over: Partial<typeof taking> = {}) => verifier.check({ raw, ...taking, ...over });
 
-describe('a spec above 64 KiB', () => {
-  test('is verified in the thread to the same result as in line', async () => {
-    const raw = bytesOf(large());
-    const here = await createSpecVerifier({ workerUrl: null }).verify(raw, parseStrictJson(raw));
-    const there = await verify(raw);
-    expect({ ...there, message: Buffer.from(there.message) }).toEqual({
-      ...here,
-      message: Buffer.from(here.message),
-    });
+describe('a large spec', () => {
+  test('is read and verified in the thread to the same result as in line', async () => {
+    const raw = bytesOf({ ...large(), metadata: undefined, models: [{ id: 'm', regions: ['EU'] }] });
+    await using inLine = createSpecVerifier({ workerUrl: null });
+    for (const body of [bytesOf(large()), raw]) {
+      const answers = await Promise.allSettled([inLine.check({ raw: body, ...taking }), check(body)]);
+      const [here, there] = answers.map((answer) =>
+        answer.status === 'rejected' ? asPlain(answer.reason as ApiError) : plainBytes(answer.value),
+      );
+      expect(there).toEqual(here);
+    }
   });
 
-  test('that is not what was signed is refused with its code', async () => {
-    await expect(verify(bytesOf({ ...large(), version: '9' }))).rejects.toMatchObject({
-      code: 'signature_mismatch',
-    });
-    await expect(verify(bytesOf({ ...large(), signature: 'AAAA' }))).rejects.toMatchObject({
-      code: 'invalid_encoding:public_key',
-      details: { field: 'signature' },
-    });
+  test.each([
+    ['a changed one', () => bytesOf({ ...large(), version: '9' }), { code: 'signature_mismatch' }],
+    [
+      'a short signature',
+      () => bytesOf({ ...large(), signature: 'AAAA' }),
+      { code: 'invalid_encoding:public_key', details: { field: 'signature' } },
+    ],
+    [
+      'a wrong shape',
+      () => bytesOf({ ...large(), constraints: { regions: ['MOON'] } }),
+      { code: 'validation_error', details: { field: 'constraints.regions[0]' } },
+    ],
+    [
+      'no JSON',
+      () => Buffer.concat([bytesOf(large()), Buffer.from('}')]),
+      { code: 'invalid_json', details: { reason: 'syntax' } },
+    ],
+  ])('is refused with the code of its fault: %s', async (_name, body, refusal) => {
+    await expect(check(body())).rejects.toMatchObject({ status: 400, ...refusal });
   });
 
-  test('waits behind fifteen others, the next is told to come back, small ones pass by', async () => {
-    const raw = bytesOf(large());
-    const answers = Array.from({ length: 16 }, () => verify(raw));
-    await expect(verify(raw)).rejects.toMatchObject({ code: 'intake_busy', status: 429 });
-    const small = bytesOf(signedJob(key));
-    expect(await verify(small)).toMatchObject({ publicKey: key.text });
-    expect(await Promise.all(answers)).toHaveLength(16);
-    expect(await verify(raw)).toMatchObject({ publicKey: key.text });
+  test('that is not admitted is not verified, and the next one is', async () => {
+    const refusal = new ApiError('trust_violation:unknown');
+    const raw = bytesOf({ ...large(), version: '9' });
+    const refuse = (facts?: SpecFacts) => {
+      expect(facts).toMatchObject({ publicKey: key.text });
+      throw refusal;
+    };
+    await expect(check(raw, { admit: refuse })).rejects.toBe(refusal);
+    expect(await check(bytesOf(large()))).toMatchObject({ facts: { publicKey: key.text } });
+  });
+
+  test('waits for its turn: one of each network before the second of any', async () => {
+    const order: string[] = [];
+    const body = (network: string, name: string) =>
+      check(bytesOf(large()), { network, begin: () => void order.push(name) });
+    await Promise.all([body('a', 'a1'), body('a', 'a2'), body('a', 'a3'), body('b', 'b1'), body('c', 'c1')]);
+    // The first began at once, before the others came.
+    expect(order).toEqual(['a1', 'a2', 'b1', 'c1', 'a3']);
+  });
+
+  test('that is refused when its turn comes costs the thread nothing', async () => {
+    const begin = () => {
+      throw new ApiError('rate_limit_exceeded');
+    };
+    await using unused = createSpecVerifier({ workerUrl: new URL('file:///no/such/thread.js') });
+    await expect(unused.check({ raw: bytesOf(large()), ...taking, begin })).rejects.toMatchObject({
+      code: 'rate_limit_exceeded',
+    });
   });
 });
 
-test('a thread that ends loses what it had with a fault of ours, and the next spec gets another one', async () => {
-  const file = path.join(out, 'ends.js');
-  await writeFile(
-    file,
-    `import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => process.exit(1));`,
-  );
-  const broken = createSpecVerifier({ workerUrl: pathToFileURL(file) });
-  const raw = bytesOf(large());
-  for (let i = 0; i < 2; i++) {
-    await expect(broken.verify(raw, parseStrictJson(raw))).rejects.toMatchObject({ code: 'internal_error' });
-  }
-  await broken[Symbol.asyncDispose]();
+describe('the thread', () => {
+  test('that ends loses what it had with a fault of ours, and the next spec gets another one', async () => {
+    await using broken = await withThread('parentPort.on("message", () => process.exit(1));');
+    for (let i = 0; i < 2; i++) {
+      await expect(broken.check({ raw: bytesOf(large()), ...taking })).rejects.toMatchObject({
+        code: 'internal_error',
+      });
+    }
+  });
+
+  test('is ended when it takes too long, and the next spec gets another one', async () => {
+    await using slow = await withThread(
+      `parentPort.on('message', ({ read }) => {
+        if (read?.[0] === 0x20) for (;;);
+        parentPort.postMessage(read ? { facts: threadId } : { verified: threadId });
+      });`,
+      { limitMs: 3_000 },
+    );
+    const ask = (text: string) => slow.check({ raw: Buffer.from(text), ...taking });
+    const [first, late, next] = await Promise.allSettled([ask('1'), ask(' '), ask('2')]);
+    expect(first).toMatchObject({ status: 'fulfilled' });
+    expect(late).toMatchObject({ reason: { code: 'verification_timeout', status: 503, retryAfterS: 2 } });
+    expect(next).toMatchObject({ status: 'fulfilled' });
+  });
+
+  test('ends when nothing came for a while, and starts again', async () => {
+    await using idle = await withThread(
+      'parentPort.on("message", ({ verify }) => parentPort.postMessage(verify ? { verified: threadId } : { facts: threadId }));',
+      { idleMs: 1 },
+    );
+    const ask = async () => (await idle.check({ raw: bytesOf(large()), ...taking })).verified;
+    const first = await ask();
+    await expect.poll(ask).not.toBe(first);
+  });
+
+  test('leaves nobody waiting when the service stops', async () => {
+    const stopping = await withThread('parentPort.on("message", () => {});');
+    const asked = Promise.allSettled([1, 2].map(() => stopping.check({ raw: bytesOf(large()), ...taking })));
+    await stopping[Symbol.asyncDispose]();
+    for (const answer of await asked) expect(answer).toMatchObject({ reason: { code: 'unavailable' } });
+  });
 });
+
+let threads = 0;
+
+/** A verifier whose thread does what `program` says. */
+async function withThread(program: string, options: { limitMs?: number; idleMs?: number } = {}) {
+  const file = path.join(out, `thread-${++threads}.js`);
+  await writeFile(file, `import { parentPort, threadId } from 'node:worker_threads';\n${program}\n`);
+  return createSpecVerifier({ workerUrl: pathToFileURL(file), ...options });
+}
+
+function asPlain({ code, message, details }: ApiError) {
+  return { code, message, details };
+}
+
+/** Buffers and the arrays that come out of the thread compare as bytes. */
+function plainBytes({ facts, verified }: CheckedBody) {
+  const { form, messageSha256, requestSha256 } = verified;
+  return {
+    facts,
+    form,
+    hashes: [messageSha256, requestSha256].map((hash) => Buffer.from(hash).toString('hex')),
+  };
+}

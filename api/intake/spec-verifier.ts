@@ -1,79 +1,136 @@
-import { Worker } from 'node:worker_threads';
-import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
-import type { JsonNode } from '../../domain/json/node.ts';
-import { LIMITS } from '../../domain/limits.ts';
-import { SigningError } from '../../domain/signing/error.ts';
-import { verifySpec, type VerifiedSpec } from '../../domain/signing/verify.ts';
 import { ApiError } from '../errors.ts';
-import type { VerifyAnswer, VerifyRequest } from './verify-worker.ts';
+import { readSpec, verifyBody, type SpecFacts, type VerifiedBody } from './read-spec.ts';
+import { startSpecThread, type SpecThread } from './spec-thread.ts';
 
-/** Verifies specs: small ones at once, large ones one after another in a thread. Throws SigningError or ApiError. */
+/** A large body that waits for the thread. */
+interface LargeBody {
+  raw: Uint8Array;
+  /** Bodies of one network wait for each other, those of others pass by. */
+  network: string;
+  /** Asked when its turn comes, before any work; throws to refuse. */
+  begin(): void;
+  /** Asked when it was read, before its signature is checked; throws to refuse. */
+  admit(facts: SpecFacts): void;
+}
+
+export interface CheckedBody {
+  facts: SpecFacts;
+  verified: VerifiedBody;
+}
+
+/**
+ * Reads and verifies large specs in a thread, one after another, one of each network before the second of any. The
+ * event loop only holds their bytes, the thread one tree.
+ *
+ *   waiting ──▶ begun ──▶ read ──▶ admitted ──▶ verified
+ *                 └─────────┴─────────┴──▶ refused
+ *
+ * The thread starts with the first large spec and ends when none came for a while, which gives its memory back.
+ */
 export interface SpecVerifier extends AsyncDisposable {
-  verify(raw: Uint8Array, node: JsonNode): Promise<VerifiedSpec>;
+  /** Throws ApiError. */
+  check(body: LargeBody): Promise<CheckedBody>;
 }
 
 interface SpecVerifierOptions {
-  /** The thread's compiled entry; null verifies everything in line, which is what running from sources does. */
+  /** The thread's compiled entry; null does everything in line, which is what running from sources does. */
   workerUrl?: URL | null;
+  /** Bounds the work on one spec. */
+  limitMs?: number;
+  /** How long the thread waits for the next spec. */
+  idleMs?: number;
 }
 
-/** Large specs that may be with the thread or wait for it; more are told to come back. */
-const MAX_LARGE = 16;
+interface Waiting extends LargeBody {
+  resolve(checked: CheckedBody): void;
+  reject(error: unknown): void;
+}
+
+/** Several times what the dearest spec takes (docs/performance.md, abuse). */
+const LIMIT_MS = 10_000;
+const IDLE_MS = 30_000;
 const RETRY_AFTER_S = 2;
 
 const COMPILED = import.meta.url.endsWith('.js') ? new URL('./verify-worker.js', import.meta.url) : null;
 
-interface Waiting {
-  resolve(verified: VerifiedSpec): void;
-  reject(error: Error): void;
-}
+export function createSpecVerifier({
+  workerUrl = COMPILED,
+  limitMs = LIMIT_MS,
+  idleMs = IDLE_MS,
+}: SpecVerifierOptions = {}): SpecVerifier {
+  /** By network; the first network is the next one served. */
+  const waiting = new Map<string, Waiting[]>();
+  let thread: SpecThread | undefined;
+  let idle: NodeJS.Timeout | undefined;
+  let working = Promise.resolve();
+  let isWorking = false;
+  let closed = false;
 
-export function createSpecVerifier({ workerUrl = COMPILED }: SpecVerifierOptions = {}): SpecVerifier {
-  const waiting = new Map<number, Waiting>();
-  let worker: Worker | undefined;
-  let lastId = 0;
-
-  function start(url: URL): Worker {
-    const started = new Worker(url);
-    // A process must not stay alive for a thread that only waits.
-    started.unref();
-    started.on('message', (answer: VerifyAnswer) => {
-      const asked = waiting.get(answer.id);
-      waiting.delete(answer.id);
-      if ('verified' in answer) asked?.resolve(answer.verified);
-      else if ('broken' in answer) asked?.reject(new Error(answer.broken));
-      else
-        asked?.reject(new SigningError(answer.refused.code, answer.refused.message, answer.refused.details));
-    });
-    // The next large spec starts another one.
-    started.on('error', (cause) => lose(started, cause));
-    started.on('exit', () => lose(started, new Error('the verifying thread ended')));
-    return started;
+  function next(): Waiting | undefined {
+    for (const [network, [first, ...rest]] of waiting) {
+      waiting.delete(network);
+      if (rest.length > 0) waiting.set(network, rest);
+      return first;
+    }
+    return undefined;
   }
 
-  function lose(lost: Worker, cause: Error): void {
-    if (worker !== lost) return;
-    worker = undefined;
-    for (const { reject } of waiting.values()) reject(new ApiError('internal_error', { cause }));
-    waiting.clear();
+  async function work(): Promise<void> {
+    isWorking = true;
+    clearTimeout(idle);
+    for (let body = next(); body !== undefined; body = next()) {
+      try {
+        if (closed) throw new ApiError('unavailable');
+        body.begin();
+        body.resolve(await (workerUrl === null ? checkHere(body) : checkThere(workerUrl, body)));
+      } catch (error) {
+        body.reject(error);
+      }
+    }
+    // In the same turn as the last look at who waits.
+    isWorking = false;
+    if (!closed) idle = setTimeout(() => void endThread(new ApiError('unavailable')), idleMs).unref();
+  }
+
+  async function checkThere(url: URL, { raw, admit }: Waiting): Promise<CheckedBody> {
+    if (thread === undefined || thread.ended) thread = startSpecThread(url);
+    const late = setTimeout(
+      () => void endThread(new ApiError('verification_timeout', { retryAfterS: RETRY_AFTER_S })),
+      limitMs,
+    );
+    try {
+      const facts = await thread.read(raw);
+      admit(facts);
+      return { facts, verified: await thread.verify() };
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  async function endThread(reason: ApiError): Promise<void> {
+    await thread?.end(reason);
   }
 
   return {
-    async verify(raw, node) {
-      if (workerUrl === null || raw.length <= LIMITS.specVerifiedInlineBytes) {
-        return verifySpec(node, nodeVerifiers.verifyEd25519);
-      }
-      if (waiting.size >= MAX_LARGE) throw new ApiError('intake_busy', { retryAfterS: RETRY_AFTER_S });
-      worker ??= start(workerUrl);
-      const id = ++lastId;
-      const request: VerifyRequest = { id, raw };
-      return new Promise((resolve, reject) => {
-        waiting.set(id, { resolve, reject });
-        worker?.postMessage(request);
-      });
-    },
+    check: (body) =>
+      new Promise((resolve, reject) => {
+        const mine = { ...body, resolve, reject };
+        const others = waiting.get(body.network);
+        if (others === undefined) waiting.set(body.network, [mine]);
+        else others.push(mine);
+        if (!isWorking) working = work();
+      }),
     async [Symbol.asyncDispose]() {
-      await worker?.terminate();
+      closed = true;
+      clearTimeout(idle);
+      await endThread(new ApiError('unavailable'));
+      await working;
     },
   };
+}
+
+function checkHere({ raw, admit }: Waiting): CheckedBody {
+  const { node, facts } = readSpec(raw);
+  admit(facts);
+  return { facts, verified: verifyBody(raw, node) };
 }

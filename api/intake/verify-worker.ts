@@ -1,28 +1,39 @@
 import { parentPort } from 'node:worker_threads';
-import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
-import { parseStrictJson } from '../../domain/json/parse.ts';
-import { SigningError } from '../../domain/signing/error.ts';
-import { verifySpec, type VerifiedSpec } from '../../domain/signing/verify.ts';
+import type { JsonNode } from '../../domain/json/node.ts';
+import { ApiError } from '../errors.ts';
+import { readSpec, verifyBody, type SpecFacts, type VerifiedBody } from './read-spec.ts';
 
-/** The thread in which large specs are verified: up to nine canonical forms of 1 MiB would hold the event loop up. */
-export interface VerifyRequest {
-  id: number;
-  raw: Uint8Array;
-}
-export type VerifyAnswer =
-  | { id: number; verified: VerifiedSpec }
-  | { id: number; refused: Pick<SigningError, 'code' | 'message' | 'details'> }
-  | { id: number; broken: string };
+/**
+ * The thread in which large specs are read and verified: their trees and up to nine canonical forms of 1 MiB would hold
+ * the event loop up for seconds. It is asked twice for each spec, `read` and then, when the facts will do, `verify`;
+ * the tree in between never leaves it.
+ */
+export type ThreadQuestion = { read: Uint8Array } | { verify: true };
+export type ThreadAnswer =
+  | { facts: SpecFacts }
+  | { verified: VerifiedBody }
+  | { refused: Pick<ApiError, 'code' | 'message' | 'details'> }
+  | { broken: string };
 
-parentPort?.on('message', ({ id, raw }: VerifyRequest) => {
-  parentPort?.postMessage(answer(id, raw));
+let held: { raw: Uint8Array; node: JsonNode } | undefined;
+
+parentPort?.on('message', (question: ThreadQuestion) => {
+  parentPort?.postMessage(answer(question));
 });
 
-function answer(id: number, raw: Uint8Array): VerifyAnswer {
+function answer(question: ThreadQuestion): ThreadAnswer {
+  const before = held;
+  held = undefined;
   try {
-    return { id, verified: verifySpec(parseStrictJson(raw), nodeVerifiers.verifyEd25519) };
+    if ('read' in question) {
+      const { node, facts } = readSpec(question.read);
+      held = { raw: question.read, node };
+      return { facts };
+    }
+    if (before === undefined) return { broken: 'nothing was read that could be verified' };
+    return { verified: verifyBody(before.raw, before.node) };
   } catch (error) {
-    if (!(error instanceof SigningError)) return { id, broken: String(error) };
-    return { id, refused: { code: error.code, message: error.message, details: error.details } };
+    if (!(error instanceof ApiError)) return { broken: String(error) };
+    return { refused: { code: error.code, message: error.message, details: error.details } };
   }
 }

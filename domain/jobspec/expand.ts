@@ -4,6 +4,9 @@ import type { Plan } from './plan.ts';
 import type { Region } from './region.ts';
 import type { JobSpec } from './spec.ts';
 
+/** What a plan is made of. */
+type Planned = Pick<JobSpec, 'constraints' | 'models' | 'questions'>;
+
 /** What the operator's settings add to a job's plan. */
 export interface PlanSettings {
   /** Ordered backends by region; `*` stands for every region without a row of its own. */
@@ -17,7 +20,7 @@ export interface PlanSettings {
  * The frozen plan of a job: regions × models × questions in that order of nesting, a model only in its own regions.
  * Throws JobSpecError where the job cannot be planned or cannot succeed.
  */
-export function expandPlan(spec: JobSpec, settings: PlanSettings): Plan {
+export function expandPlan(spec: Planned, settings: PlanSettings): Plan {
   const { constraints, models, questions } = spec;
   const executions = expand(spec);
   const plan: Plan = {
@@ -44,7 +47,7 @@ export function expandPlan(spec: JobSpec, settings: PlanSettings): Plan {
   return plan;
 }
 
-function expand({ constraints, models, questions }: JobSpec): Plan['executions'] {
+function expand({ constraints, models, questions }: Planned): Plan['executions'] {
   for (const { path, id, regions } of models) {
     if (!regions.some((region) => constraints.regions.includes(region))) {
       throw new JobSpecError(
@@ -73,7 +76,7 @@ function expand({ constraints, models, questions }: JobSpec): Plan['executions']
   );
 }
 
-function chooseBackends({ constraints }: JobSpec, settings: PlanSettings): Plan['backends'] {
+function chooseBackends({ constraints }: Planned, settings: PlanSettings): Plan['backends'] {
   const known = new Set(Object.values(settings.backends).flat());
   constraints.backends?.forEach((name, i) => {
     if (known.has(name)) return;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LIMITS } from '../../../domain/limits.ts';
 import { createPool } from '../../../store/pool.ts';
 import { testDatabase } from '../../../test/support/postgres.ts';
 import { jobSpec, signedJob, testApi, testKey, type TestApi } from '../../../test/support/api.ts';
@@ -169,6 +170,17 @@ describe('a body that is refused names its reason', () => {
       status: 413,
       json: { code: 'body_too_large' },
     });
+  });
+
+  test('a body above 64 KiB of anything but a submit', async () => {
+    const answer = await api.app.inject({
+      method: 'POST',
+      url: '/api/v1/jobs/any/cancel',
+      headers: { 'content-type': 'application/json' },
+      payload: JSON.stringify({ padding: 'x'.repeat(LIMITS.requestBodyBytes) }),
+    });
+    expect(answer.statusCode).toBe(413);
+    expect(answer.json()).toMatchObject({ code: 'body_too_large' });
   });
 
   test.each([['text/plain'], ['application/x-www-form-urlencoded'], ['']])(
@@ -340,6 +352,38 @@ describe('limits', () => {
     expect((await limited.post(signedJob(testKey()))).status).toBe(202);
     expect((await bad(testKey())).status).toBe(400);
     expect((await bad(testKey())).status).toBe(400);
+    expect((await limited.post(signedJob(testKey()))).status).toBe(429);
+  });
+
+  test('of many bad large bodies at once only as many are judged as may fail, whatever is wrong with them', async () => {
+    await using limited = await testApi({ failuresPerMinute: { perAddress: 3, perAddressAndKey: 3 } });
+    const padding = 'x'.repeat(LIMITS.specVerifiedInlineBytes);
+    const large = () => signedJob(testKey(), { padding });
+    const bad = [
+      () => ({ ...large(), version: 'changed' }),
+      () => `${JSON.stringify(large())}}`,
+      () => ({ ...large(), constraints: {} }),
+      () => ({ ...large(), constraints: { regions: ['US'], backends: ['nowhere'] } }),
+    ];
+    expect((await limited.post(large())).status).toBe(202);
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => limited.post(bad[i % 4]!())));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([400, 400, 400, 429, 429, 429, 429, 429]);
+    expect((await limited.post(large())).json.code).toBe('rate_limit_exceeded');
+    expect((await limited.post(signedJob(testKey()))).json.code).toBe('rate_limit_exceeded');
+  });
+
+  test('large bodies of one key that failed too often count against the address', async () => {
+    await using limited = await testApi({ failuresPerMinute: { perAddress: 3, perAddressAndKey: 1 } });
+    const key = testKey();
+    const bad = () =>
+      limited.post({
+        ...signedJob(key, { padding: 'x'.repeat(LIMITS.specVerifiedInlineBytes) }),
+        version: '9',
+      });
+    expect((await bad()).status).toBe(400);
+    expect((await bad()).status).toBe(429);
+    expect((await limited.post(signedJob(testKey()))).status).toBe(202);
+    expect((await bad()).status).toBe(429);
     expect((await limited.post(signedJob(testKey()))).status).toBe(429);
   });
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { Submitted } from '../../../store/submit-statement.ts';
 import { ApiError } from '../../errors.ts';
+import { LIMITS } from '../../../domain/limits.ts';
 import { acceptJob, type IntakeDeps } from '../../intake/accept.ts';
+import { createBodyGate } from '../../intake/body-gate.ts';
 import { rawBody } from '../../plugins/body.ts';
 import { problem } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
@@ -18,9 +20,12 @@ const signedSpec = z
   .describe('A signed JobSpec; the bytes received are kept, and the signature is checked on them.');
 
 export function registerJobSubmit(app: RouteApp, deps: IntakeDeps): void {
+  const gate = createBodyGate(deps.failureLimit);
   app.post(
     '/api/v1/jobs',
     {
+      bodyLimit: LIMITS.bodyBytes,
+      onRequest: gate.onRequest,
       config: { permission: 'submit', mutates: true },
       schema: {
         summary: 'Submit a signed job.',
@@ -38,11 +43,14 @@ export function registerJobSubmit(app: RouteApp, deps: IntakeDeps): void {
       },
     },
     async (request, reply) => {
-      const submitted = await acceptJob(deps, {
-        raw: rawBody(request.body),
+      const raw = rawBody(request.body);
+      const place = raw.length > LIMITS.specVerifiedInlineBytes ? gate.takeOver(request) : undefined;
+      const accepted = acceptJob(deps, {
+        raw,
         address: request.ip,
         idempotencyKey: request.headers['idempotency-key'],
       });
+      const submitted = await (place === undefined ? accepted : accepted.finally(() => place.release()));
       reply.header('location', `/api/v1/jobs/${encodeURIComponent(submitted.id)}`);
       if (submitted.kind === 'accepted')
         return reply.code(202).send({ id: submitted.id, status: 'enqueued' });
