@@ -254,6 +254,10 @@ export const VARIABLES = {
     doc: 'Executions of the local backend at once per worker. Default: number of cores, at least 2.',
     schema: int(0, { max: 1_000 }),
   },
+  LOCAL_CPU_SECONDS: {
+    doc: 'Processor time that one attempt may use, all its processes together, in seconds; then it ends with cpu_limit. Default 0: no bound but cores and wall clock.',
+    schema: int(0, { max: 604_800 }),
+  },
   LOCAL_ISOLATION: {
     doc: 'auto (default): container for registry images, else bubblewrap, else a listed bare process.',
     schema: oneOf(['auto', 'container', 'bubblewrap', 'process'], 'auto'),

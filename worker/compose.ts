@@ -201,6 +201,7 @@ async function localBackend(settings: Values, pool: Pool, log: Log): Promise<Bac
       engineSockets: defaultEngineSockets(settings),
       region: settings.LOCAL_REGION,
       imageFolders: settings.LOCAL_IMAGE_FOLDERS,
+      cpuSeconds: settings.LOCAL_CPU_SECONDS === 0 ? null : settings.LOCAL_CPU_SECONDS,
       processDigests: [...listed.filter((digest) => digest !== SHIPPED), ...shipped],
       hostUserlandImages: settings.LOCAL_HOST_USERLAND,
     }),

@@ -22,10 +22,10 @@ export interface Podman {
 
 /**
  * A Docker-compatible socket of its own: own storage, own configuration, nothing of the machine's touched. The ulimits
- * are needed where the service may not raise its own; conmon is started in the bundle's folder, because otherwise
+ * are needed where the service may not raise its own. `mended`: conmon is started in the bundle's folder, because otherwise
  * Podman 4 never learns that a container was killed for memory.
  */
-export async function startPodman(): Promise<Podman> {
+export async function startPodman({ mended = true } = {}): Promise<Podman> {
   const folder = await mkdtemp(join(tmpdir(), 'beacon-podman-'));
   const at = (name: string): string => join(folder, name);
   await writeFile(
@@ -55,7 +55,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = "${at('tmp')}"
 static_dir = "${at('static')}"
-conmon_path = ["${at('conmon')}"]
+conmon_path = ["${mended ? at('conmon') : findTool('conmon')!}"]
 `,
   );
   const socket = at('podman.sock');

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { WAITS } from '../bounds.ts';
 import { keyed, readOr } from '../cgroup/files.ts';
+import type { EnforcedLimits } from '../isolation.ts';
+import type { JobTerms } from '../job-terms.ts';
 import { memberships, mountedAt, SYSTEM, UNIFIED, type Places } from '../cgroup/places.ts';
 
 export interface Counts {
@@ -90,6 +92,20 @@ function held(folder: (controller: string) => string): Held {
         ? value('cpu', 'cpu.cfs_quota_us') / value('cpu', 'cpu.cfs_period_us')
         : (quota === 'max' ? Infinity : Number(quota)) / Number(period),
     time: usage.some((path) => existsSync(path)),
+  };
+}
+
+/** An engine that promised a limit and did not set it is not believed; a hundredth is rounding. */
+export function confirmed(
+  held: Held,
+  terms: Pick<JobTerms, 'memoryBytes' | 'cpus' | 'pids' | 'cpuSeconds'>,
+): Partial<EnforcedLimits> {
+  const exceeds = (value: number, asked: number): boolean => value > asked * 1.01;
+  return {
+    ...(exceeds(held.memoryBytes, terms.memoryBytes) && { memory_bytes: null }),
+    ...(exceeds(held.cpus, terms.cpus) && { cpu_cores: null }),
+    ...(exceeds(held.pids, terms.pids) && { pids: null }),
+    cpu_seconds: held.time ? terms.cpuSeconds : null,
   };
 }
 

@@ -98,4 +98,22 @@ describeNeeding('containers through a Docker-compatible socket', podmanMissing()
     expect(outputOf(await runAttempt(backend, work))).toBe('mine\n');
     expect(await engine.docker.listContainers({ all: true })).toEqual([]);
   });
+
+  test('an engine that never tells of memory, as Podman 4 comes, does not hide it', async () => {
+    const unmended = await startPodman({ mended: false });
+    try {
+      const backend = createLocalBackend({ ...settings, engineSockets: [unmended.socket] }, { log: silent });
+      const told = await runAttempt(backend, {
+        image: 'oci:busybox:latest',
+        command: ['sh', '-c', 'head -c 300000000 /dev/zero | tail -c 299999999 > /dev/null; exit 9'],
+        resources: { memory: '64Mi' },
+      });
+      expect(told.outcome).toMatchObject({
+        failure: { code: 'memory_limit' },
+        limits: { memory_bytes: 64 * 2 ** 20 },
+      });
+    } finally {
+      await unmended[Symbol.asyncDispose]();
+    }
+  });
 });

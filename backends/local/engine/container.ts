@@ -2,10 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Container, ContainerInspectInfo } from 'dockerode';
 import { BOUNDS, WAITS } from '../bounds.ts';
 import { watchFolder } from '../folder-watch.ts';
-import type { Ended, EnforcedLimits, Isolation, Stopped, Task } from '../isolation.ts';
+import type { Ended, Isolation, Stopped, Task } from '../isolation.ts';
 import { Refusal } from '../refusal.ts';
 import { endedForTime, watchProcessorTime } from '../time-watch.ts';
-import { watchGroup, type ContainerGroup, type ContainerGroups } from './container-group.ts';
+import { confirmed, watchGroup, type ContainerGroup, type ContainerGroups } from './container-group.ts';
 import { containerOptions, STATE_LABEL, WORK_LABEL } from './container-options.ts';
 import { start } from './container-start.ts';
 import { within, type Engine } from './engine.ts';
@@ -111,7 +111,7 @@ async function runContainer(container: Container, task: Task, groups: ContainerG
       killedForMemory: state?.OOMKilled === true || memory > 0,
       refusedProcesses: pids > 0,
       killedForTime: endedForTime(exitCode, cpuMs, task.terms.cpuSeconds),
-      limits: group === null ? {} : confirmed(group, task),
+      limits: group === null ? {} : confirmed(group.held, task.terms),
     };
   } finally {
     task.stop.removeEventListener('abort', onStop);
@@ -128,17 +128,6 @@ async function seenGroup(container: Container, groups: ContainerGroups): Promise
     // Not worth an attempt: the limits hold, only their codes are not told.
     return null;
   }
-}
-
-/** An engine that promised a limit and did not set it is not believed; a hundredth is rounding. */
-function confirmed({ held }: ContainerGroup, { terms }: Task): Partial<EnforcedLimits> {
-  const exceeds = (value: number, asked: number): boolean => value > asked * 1.01;
-  return {
-    ...(exceeds(held.memoryBytes, terms.memoryBytes) && { memory_bytes: null }),
-    ...(exceeds(held.cpus, terms.cpus) && { cpu_cores: null }),
-    ...(exceeds(held.pids, terms.pids) && { pids: null }),
-    cpu_seconds: held.time ? terms.cpuSeconds : null,
-  };
 }
 
 type State = ContainerInspectInfo['State'];
