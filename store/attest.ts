@@ -3,6 +3,7 @@ import { isTerminal, type ExecutionState, type TerminalOutcome } from '../domain
 import type { AttestedExecution, AttestedJob } from './attest-reads.ts';
 import { eventColumns, type JobEvent } from './job-head.ts';
 import type { Transaction } from './pool.ts';
+import { visibleToOf } from './principals.ts';
 
 /** A signed document, its envelope and its log leaf, ready to be stored. */
 export interface SignedDocument {
@@ -91,16 +92,17 @@ export async function endExecutions(
        insert into receipts (execution_id, cid, digest, dsse_digest, key_id, job_id, outcome)
        select id, cid, digest, dsse_digest, key_id, $9, outcome from e
      ), new_cids as (
-       insert into cids (cid, digest, kind, job_id, execution_id)
-       select cid, digest, 'receipt', $9, id from e union all select dsse_cid, dsse_digest, 'dsse', $9, id from e
+       insert into cids (cid, digest, kind, visible_to, job_id, execution_id)
+       select cid, digest, 'receipt', $15, $9, id from e union all select dsse_cid, dsse_digest, 'dsse', $15, $9, id from e
        on conflict do nothing
      ), file_cids as (
-       insert into cids (cid, digest, kind, job_id, execution_id)
-       select distinct on (cid) cid, sha256, 'file', $9, id from (
+       -- In order, so that no two transactions with the same files wait for each other.
+       insert into cids (cid, digest, kind, visible_to, job_id, execution_id)
+       select distinct on (cid) cid, sha256, 'file', $15, $9, id from (
          select f.cid, f.sha256, e.id from files f join e on e.id = f.execution_id where f.cid is not null
          union all
          select e.output_cid, e.output_sha256, e.id from e where e.output_cid is not null
-       ) kept
+       ) kept order by cid
        on conflict do nothing
      ), cut_off as (
        update attempts a set state = 'lost', ended_at = now() from e
@@ -123,6 +125,7 @@ export async function endExecutions(
       job.visibility,
       ends.map((end) => end.outputCid),
       ends.map((end) => end.outputSha256),
+      visibleToOf(job),
     ],
   );
   await tx.query(

@@ -1,7 +1,7 @@
 import type { Failure } from '../domain/failure.ts';
 import type { AttemptState, ExecutionState } from '../domain/states.ts';
 import type { Queryable } from './pool.ts';
-import { viewerValues, visibleTo, type Viewer } from './principals.ts';
+import { viewedLists, viewerValues, visibleTo, type Viewer } from './principals.ts';
 
 /** An execution is named by its UUID, or by its number for surfaces that want integers. */
 export type ExecutionRef = { id: string } | { number: number };
@@ -96,26 +96,45 @@ export async function listExecutions(
   { limit, offset, after, outputBytes }: PageInput & { after?: ExecutionPosition },
   viewer: Viewer,
 ): Promise<(ExecutionRow & { at: string })[]> {
-  const { rows } = await db.query<ExecutionRow & { at: string }>(
-    `select ${EXECUTION_COLUMNS}, ${smallOutput(5)},
-            to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-     from (
-       select e.* from executions e left join jobs j on j.id = e.job_id
-       where (j.id is null or ${visibleTo('j', 1)})
-         and ($6::timestamptz is null or (e.created_at, e.id) < ($6, $7::uuid))
-       order by e.created_at desc, e.id desc limit $3 offset $4
-     ) e order by e.created_at desc, e.id desc`,
-    [...viewerValues(viewer), limit, offset, outputBytes, after?.at ?? null, after?.id ?? null],
-  );
+  const { visibilities, owner } = viewedLists(viewer);
+  const { rows } = await db.query<ExecutionRow & { at: string }>({
+    name: after === undefined ? 'list-executions' : 'list-executions-after',
+    text: after === undefined ? LIST_EXECUTIONS : LIST_EXECUTIONS_AFTER,
+    values: [
+      visibilities,
+      owner,
+      limit,
+      offset,
+      outputBytes,
+      ...(after === undefined ? [] : [after.at, after.id]),
+    ],
+  });
   return rows;
 }
 
-/** How many there are for `viewer`: the public ones are counted where they are stored, private jobs have an index. */
+/** Merged from the first rows of each visibility that the viewer sees, as the list of jobs is. */
+const listExecutionsText = (before: string): string => {
+  const newest = `${before} order by created_at desc, id desc limit $3::int + $4::int`;
+  return `select ${EXECUTION_COLUMNS}, ${smallOutput(5)},
+            to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+     from (
+       select p.* from unnest($1::text[]) as v (visibility), lateral (
+         select created_at, id from executions where visibility = v.visibility ${newest}) p
+       union all
+       (select created_at, id from executions where visibility = 'private' and owner = $2::text ${newest})
+       order by created_at desc, id desc limit $3::int offset $4::int
+     ) page join executions e on e.id = page.id
+     order by page.created_at desc, page.id desc`;
+};
+const LIST_EXECUTIONS = listExecutionsText('');
+const LIST_EXECUTIONS_AFTER = listExecutionsText('and (created_at, id) < ($6::timestamptz, $7::uuid)');
+
+/** How many there are for `viewer`: counted where they are stored. */
 export async function countExecutions(db: Queryable, viewer: Viewer): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
-    `select (select coalesce(sum(value), 0)::bigint from counters where name = 'executions_public') +
-            (select coalesce(sum(total), 0)::bigint from jobs
-             where visibility = 'private' and ($1::bool or owner = $2::text)) as n`,
+    `select (select coalesce(sum(value), 0)::bigint from counters
+             where name = 'executions_public' or $1::bool and name = 'executions_private') +
+            (select coalesce(sum(value), 0)::bigint from private_executions where not $1 and owner = $2::text) as n`,
     viewerValues(viewer),
   );
   return rows[0]?.n ?? 0;
@@ -128,8 +147,8 @@ export async function getExecution(
   outputBytes: number,
 ): Promise<ExecutionRow | undefined> {
   const { rows } = await db.query<ExecutionRow>(
-    `select ${EXECUTION_COLUMNS}, ${smallOutput(4)} from executions e left join jobs j on j.id = e.job_id
-     where ${'id' in ref ? 'e.id = $3::uuid' : 'e.number = $3::bigint'} and (j.id is null or ${visibleTo('j', 1)})`,
+    `select ${EXECUTION_COLUMNS}, ${smallOutput(4)} from executions e
+     where ${'id' in ref ? 'e.id = $3::uuid' : 'e.number = $3::bigint'} and ${visibleTo('e', 1)}`,
     [...viewerValues(viewer), 'id' in ref ? ref.id : ref.number, outputBytes],
   );
   return rows[0];

@@ -5,6 +5,7 @@ import type { AttestedFile, AttestedJob } from './attest-reads.ts';
 import { countUp } from './counters.ts';
 import { eventColumns, type JobEvent } from './job-head.ts';
 import type { Transaction } from './pool.ts';
+import { visibleToOf } from './principals.ts';
 
 /** An ended execution of a job, as summary and manifest list it. */
 export interface EndedExecution {
@@ -60,8 +61,8 @@ export async function endJob(tx: Transaction, job: AttestedJob, logId: string, e
     `with summary as (
        insert into job_summaries (job_id, version, cid, digest, dsse_digest, key_id) values ($1, 1, $2, $3, $4, $5)
      ), new_cids as (
-       insert into cids (cid, digest, kind, job_id)
-       values ($2, $3, 'summary', $1), ($6, $4, 'dsse', $1), ($7, $8, 'manifest', $1) on conflict do nothing
+       insert into cids (cid, digest, kind, visible_to, job_id)
+       values ($2, $3, 'summary', $17, $1), ($6, $4, 'dsse', $17, $1), ($7, $8, 'manifest', $17, $1) on conflict do nothing
      ), pending as (
        insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid, job_id, owner, visibility)
        values ($9, 'job', $1, 1, $10, $5, $2, $1, $11, $12)
@@ -89,6 +90,7 @@ export async function endJob(tx: Transaction, job: AttestedJob, logId: string, e
       end.endedAt,
       types[0],
       payloads[0],
+      visibleToOf(job),
     ],
   );
   await countUp(tx, END_COUNTERS[end.outcome]);

@@ -1,7 +1,7 @@
 import type { Plan } from '../domain/jobspec/plan.ts';
-import type { JobState } from '../domain/states.ts';
+import { JOB_STATES, type JobState } from '../domain/states.ts';
 import type { Queryable } from './pool.ts';
-import { viewerValues, visibleTo, type Viewer } from './principals.ts';
+import { viewedLists, viewerValues, visibleTo, type Viewer } from './principals.ts';
 
 /** A job's state without its spec. */
 export interface JobRow {
@@ -63,23 +63,45 @@ export interface JobListInput {
   viewer: Viewer;
 }
 
-/** Newest first; a job that is accepted while somebody pages comes before his first page and moves nothing. */
+/**
+ * Newest first; a job that is accepted while somebody pages comes before his first page and moves nothing. The page is
+ * merged from the first rows of each state and visibility that it shows, so what it does not show costs nothing.
+ */
 export async function listJobs(
   db: Queryable,
   { state, after, limit, viewer }: JobListInput,
 ): Promise<(JobRow & { at: string })[]> {
-  const { rows } = await db.query<JobRow & { at: string }>(
-    `select ${JOB_COLUMNS}, to_char(j.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-     from jobs j
-     where ${visibleTo('j', 1)}
-       and ${state === undefined ? '$3::text is null' : 'j.state = $3'}
-       and ($4::timestamptz is null or (j.created_at, j.id) < ($4, $5::text collate "C"))
-     order by j.created_at desc, j.id desc
-     limit $6`,
-    [...viewerValues(viewer), state ?? null, after?.at ?? null, after?.id ?? null, limit],
-  );
+  const { visibilities, owner } = viewedLists(viewer);
+  const { rows } = await db.query<JobRow & { at: string }>({
+    name: after === undefined ? 'list-jobs' : 'list-jobs-after',
+    text: after === undefined ? LIST_JOBS : LIST_JOBS_AFTER,
+    values: [
+      state === undefined ? JOB_STATES : [state],
+      visibilities,
+      owner,
+      limit,
+      ...(after === undefined ? [] : [after.at, after.id]),
+    ],
+  });
   return rows;
 }
+
+const listJobsText = (before: string): string => {
+  const newest = `${before} order by created_at desc, id desc limit $4`;
+  return `select ${JOB_COLUMNS}, to_char(j.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+     from (
+       select p.* from unnest($1::text[]) as s (state), unnest($2::text[]) as v (visibility), lateral (
+         select created_at, id from jobs where state = s.state and visibility = v.visibility ${newest}) p
+       union all
+       select p.* from unnest($1::text[]) as s (state), lateral (
+         select created_at, id from jobs
+         where visibility = 'private' and owner = $3::text and state = s.state ${newest}) p
+       order by created_at desc, id desc limit $4
+     ) page join jobs j on j.id = page.id
+     order by page.created_at desc, page.id desc`;
+};
+const LIST_JOBS = listJobsText('');
+const LIST_JOBS_AFTER = listJobsText('and (created_at, id) < ($5::timestamptz, $6::text collate "C")');
 
 /** What a job froze at submit; the caller asked before whether the job may be seen. */
 export async function getPlan(db: Queryable, jobId: string): Promise<Plan | undefined> {

@@ -1,4 +1,4 @@
-import { viewerValues, visibleTo, type Viewer } from './principals.ts';
+import { EVERYBODY, viewerValues, type Viewer } from './principals.ts';
 import type { Queryable } from './pool.ts';
 
 /** What a CID names. */
@@ -11,15 +11,14 @@ export interface CidRow {
 }
 
 /**
- * What `cid` names, as far as `viewer` may see it: jobs that hold the same bytes have a row each, and those that he may
- * not see change nothing in his answer. A file that repeats a document's bytes does not hide the document.
+ * What `cid` names, as far as `viewer` may see it: bytes that somebody has in private have a row of their own, and those
+ * that he may not see change nothing in his answer. A file that repeats a document's bytes does not hide the document.
  */
 export async function findCid(db: Queryable, cid: string, viewer: Viewer): Promise<CidRow | undefined> {
   const { rows } = await db.query<CidRow>(
-    `select c.cid, c.digest, c.kind, c.job_id, c.execution_id
-     from cids c left join jobs j on j.id = c.job_id
-     where c.cid = $3 and (j.id is null or ${visibleTo('j', 1)})
-     order by c.kind = 'file', c.job_id limit 1`,
+    `select cid, digest, kind, job_id, execution_id from cids
+     where cid = $3 and (visible_to = '${EVERYBODY}' or $1::bool or visible_to = $2::text)
+     order by kind = 'file', visible_to <> '${EVERYBODY}' limit 1`,
     [...viewerValues(viewer), cid],
   );
   return rows[0];

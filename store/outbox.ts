@@ -1,5 +1,6 @@
-import { withTransaction, type Pool, type Queryable } from './pool.ts';
 import type { Plan } from '../domain/jobspec/plan.ts';
+import { admitWaiting, countRoom, lockAdmission } from './admission.ts';
+import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 export type OutboxKind = 'start' | 'cancel' | 'repair';
 
@@ -7,28 +8,31 @@ export interface OutboxRow {
   id: number;
   kind: OutboxKind;
   jobId: string;
+  /** The key that the job belongs to. */
+  owner: string;
   sends: number;
   failures: number;
   /** Present on start rows. */
   plan: Plan;
 }
 
-/** Only one relay at a time decides on admission; any constant will do. */
-const ADMISSION_LOCK = 7_235_091_449;
-
 interface Claimed {
   id: number;
   kind: OutboxKind;
   job_id: string;
+  owner: string;
   sends: number;
   failures: number;
   plan: Plan;
 }
 
+const CLAIMED = 'o.id, o.kind, o.job_id, o.owner, o.sends, o.failures, j.plan';
+
 const toRow = (row: Claimed): OutboxRow => ({
   id: row.id,
   kind: row.kind,
   jobId: row.job_id,
+  owner: row.owner,
   sends: row.sends,
   failures: row.failures,
   plan: row.plan,
@@ -51,7 +55,7 @@ export async function claimOutbox(
   { window, batch, leaseMs }: ClaimOptions,
 ): Promise<OutboxRow[]> {
   return withTransaction(pool, async (tx) => {
-    await tx.query('select pg_advisory_xact_lock($1)', [ADMISSION_LOCK]);
+    const after = await lockAdmission(tx);
     const due = await tx.query<Claimed>(
       `with due as (
          select id from outbox
@@ -67,47 +71,16 @@ export async function claimOutbox(
        update outbox o set leased_until = now() + $2 * interval '1 millisecond'
        from jobs j
        where o.id in (select id from due union select id from urgent) and j.id = o.job_id
-       returning o.id, o.kind, o.job_id, o.sends, o.failures, j.plan`,
+       returning ${CLAIMED}`,
       [batch, leaseMs],
     );
-    const room = await tx.query<{ room: number }>(
-      `select $1 - (select count(*) from jobs where state = 'running')::int
-                 - (select count(*) from outbox where kind = 'start' and quarantined_at is null
-                    and (sent_at is not null or leased_until is not null)
-                    and (sent_at is not null or leased_until > now()))::int as room`,
-      [window],
-    );
-    const take = Math.min(batch, room.rows[0]?.room ?? 0);
+    const take = Math.min(batch, await countRoom(tx, window));
     if (take <= 0) return due.rows.map(toRow);
-    // A loose index scan over the keys that wait, then the oldest few of each: the key with the fewest jobs open first.
+    const ids = await admitWaiting(tx, { after, take, leaseMs });
     const waiting = await tx.query<Claimed>(
-      `with recursive keys as (
-         (select owner from outbox where kind = 'start' and sent_at is null and quarantined_at is null order by owner limit 1)
-         union all
-         select (select o.owner from outbox o
-                 where o.kind = 'start' and o.sent_at is null and o.quarantined_at is null and o.owner > keys.owner
-                 order by o.owner limit 1)
-         from keys where keys.owner is not null
-       ), load as (
-         select owner, count(*) as open from (
-           select owner from jobs where state = 'running'
-           union all
-           select owner from outbox where kind = 'start' and quarantined_at is null
-             and (sent_at is not null or leased_until is not null) and (sent_at is not null or leased_until > now())
-         ) held group by owner
-       ), candidates as (
-         select c.id from keys left join load on load.owner = keys.owner cross join lateral (
-           select o.id, row_number() over (order by o.id) as rank from outbox o
-           where o.owner = keys.owner and o.kind = 'start' and o.sent_at is null and o.quarantined_at is null
-             and o.next_at <= now() and (o.leased_until is null or o.leased_until < now())
-           order by o.id limit $1
-         ) c where keys.owner is not null
-         order by coalesce(load.open, 0) + c.rank, c.id limit $1
-       )
-       update outbox o set leased_until = now() + $2 * interval '1 millisecond'
-       from candidates c, jobs j where o.id = c.id and j.id = o.job_id
-       returning o.id, o.kind, o.job_id, o.sends, o.failures, j.plan`,
-      [take, leaseMs],
+      `select ${CLAIMED} from unnest($1::bigint[]) with ordinality as a (id, place)
+       join outbox o on o.id = a.id join jobs j on j.id = o.job_id order by a.place`,
+      [ids],
     );
     return [...due.rows, ...waiting.rows].map(toRow);
   });

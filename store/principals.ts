@@ -9,9 +9,26 @@ export interface Viewer {
 /** Who asks without saying who he is. */
 export const STRANGER: Viewer = { all: false, owner: null };
 
+/** Who may see a CID of a public job (column `visible_to`); of a private job it is the job's owner. */
+export const EVERYBODY = 'all';
+
+export function visibleToOf(job: { owner: string; visibility: string }): string {
+  return job.visibility === 'private' ? job.owner : EVERYBODY;
+}
+
 /** The condition under which a row with `owner` and `visibility` is seen, with the viewer's parameters at `$at`, `$at + 1`. */
 export function visibleTo(row: string, at: number): string {
   return `(${row}.visibility = 'public' or $${at}::bool or ${row}.owner = $${at + 1}::text)`;
+}
+
+/**
+ * What `viewer` sees in lists that are merged from one scan for each visibility: all rows of `visibilities`, and the
+ * private rows of `owner`, null when there is nothing to add.
+ */
+export function viewedLists(viewer: Viewer): { visibilities: string[]; owner: string | null } {
+  return viewer.all
+    ? { visibilities: ['public', 'private'], owner: null }
+    : { visibilities: ['public'], owner: viewer.owner };
 }
 
 export function viewerValues(viewer: Viewer): [boolean, string | null] {

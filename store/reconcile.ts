@@ -1,11 +1,17 @@
 import type { Queryable } from './pool.ts';
 
-/** Jobs that have not ended, in order of id, those after `after`, that no row of the outbox speaks for. */
+/**
+ * Jobs that have not ended, in order of id, those after `after`, that no row of the outbox speaks for. All of them are
+ * found first: asked for the first few in order, PostgreSQL would look through all jobs that ever were.
+ */
 export async function unspokenJobs(db: Queryable, after: string, limit: number): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
-    `select j.id from jobs j
-     where j.state in ('accepted', 'running') and j.id > $1 and not exists (select from outbox o where o.job_id = j.id and o.kind in ('start', 'repair'))
-     order by j.id limit $2`,
+    `with unspoken as materialized (
+       select j.id from jobs j
+       where j.state in ('accepted', 'running')
+         and not exists (select from outbox o where o.job_id = j.id and o.kind in ('start', 'repair'))
+     )
+     select id from unspoken where id > $1 order by id limit $2`,
     [after, limit],
   );
   return rows.map((row) => row.id);

@@ -47,8 +47,9 @@ with job as (
   on conflict do nothing
   returning id, owner, visibility, total, created_at
 ), execution as (
-  insert into executions (id, origin_id, job_id, idx, region, model, question, question_text)
-  select e.id, job.id, job.id, e.idx, e.region, e.model, e.question, e.question_text
+  insert into executions (id, origin_id, job_id, idx, region, model, question, question_text, visibility, owner)
+  select e.id, job.id, job.id, e.idx, e.region, e.model, e.question, e.question_text, job.visibility,
+         case when job.visibility = 'private' then job.owner end
   from unnest($13::text[], $14::uuid[], $15::int[], $16::text[], $17::text[], $18::int[], $19::text[])
     as e (job_id, id, idx, region, model, question, question_text)
   join job on job.id = e.job_id
@@ -64,8 +65,13 @@ with job as (
 ), counted as (
   update counters set value = value + (select count(*) from job) where name = 'jobs_enqueued_total' and shard = $20
 ), counted_executions as (
-  update counters set value = value + (select coalesce(sum(total), 0) from job where visibility = 'public')
-  where name = 'executions_public' and shard = $20
+  update counters set value = value + e.total
+  from (select visibility, sum(total) as total from job group by visibility) e
+  where name = 'executions_' || e.visibility and shard = $20
+), counted_private as (
+  insert into private_executions as p (owner, shard, value)
+  select owner, $20, sum(total) from job where visibility = 'private' group by owner order by owner
+  on conflict (owner, shard) do update set value = p.value + excluded.value
 )
 select id from job`,
 };

@@ -40,10 +40,10 @@ create table jobs (
 create unique index jobs_message on jobs (owner, message_sha256);
 create unique index jobs_nonce on jobs (owner, nonce) where nonce is not null;
 create unique index jobs_idempotency on jobs (owner, idempotency_key) where idempotency_key is not null;
-create index jobs_created on jobs (created_at desc, id desc);
-create index jobs_open on jobs (state, created_at) where state in ('accepted', 'running');
-create index jobs_state on jobs (state, created_at desc, id desc);
-create index jobs_private on jobs (owner, total) where visibility = 'private';
+-- Every list of jobs is merged from short scans of these two, one for each state and visibility that it shows: a run of
+-- jobs that it does not show is never walked through.
+create index jobs_listed on jobs (state, visibility, created_at desc, id desc);
+create index jobs_private on jobs (owner, state, created_at desc, id desc) where visibility = 'private';
 
 -- One unit of work placed on one backend. `idx` is its position in the job's plan.
 create table executions (
@@ -58,6 +58,9 @@ create table executions (
   model text,
   question int,
   question_text text,
+  visibility text not null default 'public' check (visibility in ('public', 'private')),
+  -- Of private ones only; the owner of a public one stands in its job.
+  owner text collate "C",
   state text not null default 'pending' check (
     state in ('pending', 'placing', 'running', 'parked', 'completed', 'failed', 'cancelled', 'expired')
   ),
@@ -81,9 +84,11 @@ create table executions (
   )
 );
 create unique index executions_number on executions (number);
-create unique index executions_job on executions (job_id, idx) where follows is null;
+-- One without and one with each predecessor; not partial, since every look at a job's executions goes through it.
+create unique index executions_job on executions (job_id, idx, follows) nulls not distinct;
 create unique index executions_follows on executions (follows) where follows is not null;
-create index executions_created on executions (created_at desc, id desc);
+create index executions_listed on executions (visibility, created_at desc, id desc);
+create index executions_private on executions (owner, created_at desc, id desc) where visibility = 'private';
 
 -- One try of an execution at one provider; kept, never overwritten. The row is committed before the first outside effect.
 create table attempts (
@@ -105,7 +110,6 @@ create table attempts (
   duration_ms bigint,
   primary key (execution_id, attempt)
 );
-create index attempts_live on attempts (created_at) where state in ('intended', 'active', 'uncertain');
 
 create table attempt_logs (
   execution_id uuid not null,
@@ -138,7 +142,6 @@ create table files (
   cid text,
   primary key (execution_id, attempt, direction, name)
 );
-create index files_sha256 on files (sha256);
 
 -- Content-addressed blocks: raw, SHA-256, at most 1 MiB (a receipt, a DSSE envelope, a summary, a manifest).
 create table blocks (
@@ -184,12 +187,15 @@ create table cids (
   cid text collate "C" not null,
   digest bytea not null,
   kind text not null check (kind in ('receipt', 'dsse', 'summary', 'manifest', 'file')),
+  -- Who may see it: 'all', or the owner of a private job.
+  visible_to text collate "C" not null default 'all',
+  -- Where these bytes were first.
   job_id text collate "C",
   execution_id uuid
 );
--- The same bytes in two jobs are two rows: who may see one says nothing of the other.
-create unique index cids_once on cids (cid, job_id) nulls not distinct;
-create index cids_job on cids (job_id);
+-- The same bytes are a row for everybody and one for each owner who has them in private: who may see one says nothing
+-- of the other, and a million jobs with the same output are one row.
+create unique index cids_once on cids (cid, visible_to);
 
 -- Facts. Per stream `seq` has no gaps: it is taken under the lock of the stream's head (the job row, or `streams`).
 -- `position` is the place in the global feed, given by the relay after commit.
@@ -249,6 +255,13 @@ create index outbox_urgent on outbox (id) where kind = 'start' and sent_at is nu
 create index outbox_held on outbox (owner) include (sent_at, leased_until)
   where kind = 'start' and quarantined_at is null and (sent_at is not null or leased_until is not null);
 create index outbox_due on outbox (next_at, id) where kind <> 'start' or sent_at is not null or quarantined_at is not null;
+
+-- Its row's lock lets one relay at a time admit jobs. `after` is the key at which the last look at waiting keys ended.
+create table admission (
+  single boolean primary key default true check (single),
+  after text collate "C" not null default ''
+);
+insert into admission default values;
 
 -- What the reconciler saw on its last look at a job whose workflow Temporal does not know.
 create table workflow_absences (
@@ -311,7 +324,6 @@ create table log_entries (
 );
 create index log_entries_cid on log_entries (cid) where cid is not null;
 create index log_entries_execution on log_entries (execution_id) where execution_id is not null;
-create index log_entries_job on log_entries (job_id) where job_id is not null;
 -- Full tiles of height 8 only; partial tiles are derived by a range read. `root` is the tile's own subtree root.
 create table log_tiles (
   log_id text not null,
@@ -337,6 +349,13 @@ create table counters (
   shard int not null,
   value bigint not null default 0,
   primary key (name, shard)
+);
+-- Executions of private jobs, counted as in `counters`, for the lists of their owners.
+create table private_executions (
+  owner text collate "C" not null,
+  shard int not null,
+  value bigint not null,
+  primary key (owner, shard)
 );
 -- What each process last published of its own counters and histograms, as prom-client JSON.
 create table metric_snapshots (
@@ -400,7 +419,7 @@ create trigger executions_terminal before update on executions
 insert into feed_head (epoch) values (substr(md5(random()::text || clock_timestamp()::text), 1, 12));
 insert into counters (name, shard)
   select name, shard from unnest(array['jobs_enqueued_total', 'jobs_processed_total', 'jobs_failed_total', 'jobs_cancelled_total',
-                                       'executions_public']) name,
+                                       'executions_public', 'executions_private']) name,
   generate_series(0, 15) shard;
 
 do $$ begin
@@ -417,4 +436,4 @@ grant usage on all sequences in schema beacon to beacon_app;
 revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, log_entries, log_tiles, log_checkpoints, attempt_logs, files from beacon_app;
 revoke update, delete on events from beacon_app;
 grant update (position) on events to beacon_app;
-revoke delete on jobs, executions, attempts, log_state, feed_head, streams from beacon_app;
+revoke delete on jobs, executions, attempts, log_state, feed_head, streams, admission from beacon_app;

@@ -289,6 +289,20 @@ describe('bytes that two jobs hold', () => {
     });
     expect(answer).toEqual(await strangersAnswer(false));
   });
+
+  test('are one row for everybody and one for each owner, however many jobs wrote them', async () => {
+    await using own = await testApi();
+    await using ownLog = await attestedLog(own.db);
+    const owner = testKey();
+    for (const visibility of ['public', 'public', 'private', 'private']) {
+      const { json } = await own.post(signedJob(owner, { questions: [], visibility }));
+      await ownLog.endJob(json.id as string, 'the same answer');
+    }
+    const { rows } = await own.db.pool.query(
+      `select visible_to from cids where kind = 'file' order by visible_to = 'all'`,
+    );
+    expect(rows).toEqual([{ visible_to: owner.text }, { visible_to: 'all' }]);
+  });
 });
 
 describe('an ended execution', () => {
