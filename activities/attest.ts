@@ -13,6 +13,7 @@ import {
 import { countOpen, readForAttest, type AttestedExecution, type AttestedJob } from '../store/attest-reads.ts';
 import { endJob, readEnded, type EndedExecution, type JobEnd } from '../store/job-end.ts';
 import { getBlob } from '../store/blobs.ts';
+import { isLogRefusal } from '../store/log-refusal.ts';
 import { withTransaction, type Pool, type Transaction } from '../store/pool.ts';
 import { readAsked, type Asked } from './asked.ts';
 import { describeExecution, describeJob, type Software } from './describe.ts';
@@ -38,10 +39,16 @@ export interface DocumentSigner {
   manifest(jobId: string, ended: readonly EndedExecution[]): JobEnd['manifest'];
 }
 
+/** With what to sign and for which log, as it stands at this moment (attestation/receipt/signing.ts). */
+export interface AttestSigning {
+  now(): { logId: string; signer: DocumentSigner };
+  /** Looks for another key or log, after the database refused this one; false when there is none. */
+  renew(): Promise<boolean>;
+}
+
 export interface AttestDeps {
   pool: Pool;
-  signer: DocumentSigner;
-  logId: string;
+  signing: AttestSigning;
   software: Software;
   events: BusinessEvents;
   /** Called after each commit that wrote events and log entries. */
@@ -65,12 +72,17 @@ export function createAttestActivities(deps: AttestDeps) {
     async attest(input: AttestInput): Promise<AttestResult> {
       return turn(input.job, async () => {
         for (;;) {
-          const done = await attestOnce(deps, input);
+          const done = await attestOnce(deps, input).catch((error: unknown) => renewed(deps, error));
           if (done !== undefined) return done;
         }
       });
     },
   };
+}
+
+/** Undefined, to try again, when the log takes nothing of the key any more and there is another; throws everything else. */
+async function renewed({ signing }: AttestDeps, error: unknown): Promise<undefined> {
+  if (!(isLogRefusal(error) && (await signing.renew()))) throw error;
 }
 
 /** Undefined when an execution changed between reading and locking: then it is read again. */
@@ -79,13 +91,14 @@ async function attestOnce(
   { job: jobId, indexes, reason }: AttestInput,
 ): Promise<AttestResult | undefined> {
   const { pool, events } = deps;
+  const { logId, signer } = deps.signing.now();
   const { job, raw, executions } = await readForAttest(pool, jobId, indexes, LOT);
   const asked = readAsked(raw, job.specSha256);
   // A repair also ends jobs that were to be cancelled and never had a workflow.
   const why = reason === 'workflow_closed' && job.cancelRequested ? 'cancelled' : reason;
   const built: ExecutionEnd[] = [];
   for (const execution of executions) {
-    if (!isTerminal(execution.state)) built.push(await buildEnd(deps, job, asked, execution, why));
+    if (!isTerminal(execution.state)) built.push(await buildEnd(deps, signer, job, asked, execution, why));
   }
   if (built.length === 0) return { open: await countOpen(pool, jobId) };
 
@@ -95,12 +108,12 @@ async function attestOnce(
     if (changed) return undefined;
     const ends = built.filter((end) => ready.has(end.execution.id));
     if (ends.length === 0) return { open: await countOpen(tx, jobId) };
-    await endExecutions(tx, job, deps.logId, ends);
+    await endExecutions(tx, job, logId, ends);
     const head = await countDown(tx, jobId, ends);
     for (const end of ends) told.push(() => events.executionEnded(endedEvent(job, end)));
     if (head.open === 0) {
-      const end = await buildJobEnd(tx, deps, job, head.cancelRequested);
-      await endJob(tx, job, deps.logId, end);
+      const end = await buildJobEnd(tx, deps, signer, job, head.cancelRequested);
+      await endJob(tx, job, logId, end);
       told.push(() =>
         events.jobEnded({ jobId, status: end.outcome, completed: head.completed, total: head.total }),
       );
@@ -116,6 +129,7 @@ async function attestOnce(
 
 async function buildEnd(
   deps: AttestDeps,
+  signer: DocumentSigner,
   job: AttestedJob,
   asked: Asked,
   execution: AttestedExecution,
@@ -138,7 +152,7 @@ async function buildEnd(
     endedAt,
     software: deps.software,
   });
-  const receipt = await deps.signer.signReceipt(document);
+  const receipt = await signer.signReceipt(document);
   return {
     execution,
     outcome: decision.outcome,
@@ -175,14 +189,15 @@ async function buildEnd(
 async function buildJobEnd(
   tx: Transaction,
   deps: AttestDeps,
+  signer: DocumentSigner,
   job: AttestedJob,
   cancelRequested: boolean,
 ): Promise<JobEnd> {
   const ended = await readEnded(tx, job.id);
   const outcome = decideJobEnd(job.plan, ended, cancelRequested);
-  const manifest = deps.signer.manifest(job.id, ended);
+  const manifest = signer.manifest(job.id, ended);
   const endedAt = new Date();
-  const summary = await deps.signer.signSummary(
+  const summary = await signer.signSummary(
     describeJob({ job, outcome, ended, manifestCid: manifest.cid, endedAt, software: deps.software }),
   );
   return {

@@ -15,9 +15,10 @@ import { generateLogKey } from './keys/log-key.ts';
 import { nodeVerifiers } from './keys/node-verifiers.ts';
 import { generateReceiptKey } from './keys/receipt-key.ts';
 import { loadLog } from './log/load.ts';
-import { openLog, registerReceiptKey } from './log/open.ts';
+import { openLog } from './log/open.ts';
+import { registerFirstReceiptKey } from './log/receipt-keys.ts';
 import { createLogReader } from './log/reader.ts';
-import { createDocumentSigner } from './receipt/signer.ts';
+import { fixedSigning } from './receipt/signing.ts';
 
 const tools = { verifiers: nodeVerifiers, verifySpec: specVerifier(nodeVerifiers) };
 
@@ -32,7 +33,7 @@ describe('bundles of an attested job', () => {
     const { pool } = db;
     const key = generateReceiptKey();
     const log = await openLog(pool, { origin: 'example.org/log' });
-    await registerReceiptKey(pool, log.logId, key);
+    await registerFirstReceiptKey(pool, log.logId, key);
     const reader = createLogReader(pool, log.logId);
     const jobId = await attestedJob(log.logId, key);
     const { rows } = await pool.query<{ id: string }>('select id from executions order by idx');
@@ -76,8 +77,7 @@ async function attestedJob(logId: string, key: ReturnType<typeof generateReceipt
   await submitter.submit(job);
   const { attest } = createAttestActivities({
     pool,
-    signer: createDocumentSigner(key),
-    logId,
+    signing: fixedSigning(logId, key),
     software: { name: 'beacon', version: 'test' },
     events: createBusinessEvents(createLogger('test', 'silent'), createMetrics()),
     committed: () => undefined,

@@ -37,16 +37,17 @@ export async function executionBundle(
   const { logged, spec } = found;
   if (logged === undefined)
     throw new LogServiceError('pending', 'the receipt is not in the log yet, but will be');
-  const [key] = await readLoggedKeys(pool, log.logId, [logged.keyId]);
-  if (key === undefined)
+  const keys = await readLoggedKeys(pool, log.logId, [logged.keyId]);
+  if (keys.at(-1)?.keyId !== logged.keyId)
     throw new LogServiceError('log_inconsistent', `no start entry of receipt key ${logged.keyId}`);
-  const [link, keyLink] = await prove(log, [logged, key], await log.checkpoint());
+  const [link, ...keyLinks] = await prove(log, [logged, ...keys], await log.checkpoint());
   return {
     media_type: EXECUTION_BUNDLE,
     ...(spec === null ? {} : { spec: toBase64(spec) }),
     receipt: text(logged.document),
     ...link!,
-    key_proof: keyLink!,
+    key_proof: keyLinks.at(-1)!,
+    ...(keyLinks.length === 1 ? {} : { key_chain: keyLinks.slice(0, -1) }),
   };
 }
 

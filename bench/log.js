@@ -7,9 +7,11 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { generateLogKey } from '../dist/attestation/keys/log-key.js';
+import { fixedLogKeyring } from '../dist/attestation/keys/log-keyring.js';
 import { generateReceiptKey } from '../dist/attestation/keys/receipt-key.js';
 import { fileGuard } from '../dist/attestation/log/guard.js';
-import { openLog, registerReceiptKey } from '../dist/attestation/log/open.js';
+import { openLog } from '../dist/attestation/log/open.js';
+import { registerFirstReceiptKey } from '../dist/attestation/log/receipt-keys.js';
 import { createLogReader } from '../dist/attestation/log/reader.js';
 import { startSequencer } from '../dist/attestation/log/sequencer.js';
 import { createLogger } from '../dist/observability/log.js';
@@ -37,14 +39,14 @@ await runProgram({ name: 'bench_log', limitMs: LIMIT_MS }, async ({ use, report,
   const wakeups = use(await createWakeups(url));
   const log = await openLog(pool);
   const key = generateReceiptKey();
-  await registerReceiptKey(pool, log.logId, key);
+  await registerFirstReceiptKey(pool, log.logId, key);
   const reader = createLogReader(pool, log.logId);
   const sequencer = use(
     startSequencer({
       pool,
       databaseUrl: url,
       logId: log.logId,
-      logKey: generateLogKey(),
+      logKeys: fixedLogKeyring(generateLogKey()),
       notifier,
       wakeups,
       log: createLogger('bench', 'warn'),

@@ -3,13 +3,19 @@ import { withoutForeignKeys } from './role-keys.ts';
 import { readSettings } from './settings.ts';
 
 test.each([
-  ['api', null, null],
-  ['relay', 'log', null],
-  ['worker', null, 'receipt'],
-] as const)('%s keeps no key but its own', (role, logKey, receiptKey) => {
-  const given = readSettings({ BEACON_LOG_KEY_PEM: 'log', BEACON_RECEIPT_KEY_PEM: 'receipt' });
+  ['api', []],
+  ['relay', ['BEACON_LOG_KEY_PEM', 'BEACON_LOG_NEXT_KEY_PEM', 'BEACON_COSIGNER_KEY_PEM']],
+  ['worker', ['BEACON_RECEIPT_KEY_PEM']],
+] as const)('%s keeps no key but its own', (role, own) => {
+  const all = [
+    'BEACON_LOG_KEY_PEM',
+    'BEACON_LOG_NEXT_KEY_PEM',
+    'BEACON_COSIGNER_KEY_PEM',
+    'BEACON_RECEIPT_KEY_PEM',
+  ] as const;
+  const given = readSettings(Object.fromEntries(all.map((name) => [name, 'key'])));
   const { settings, ignored } = withoutForeignKeys(role, given);
-  expect([settings.BEACON_LOG_KEY_PEM, settings.BEACON_RECEIPT_KEY_PEM]).toEqual([logKey, receiptKey]);
-  expect(ignored).toHaveLength(role === 'api' ? 2 : 1);
+  expect(all.filter((name) => settings[name] !== null)).toEqual(own);
+  expect(ignored).toHaveLength(all.length - own.length);
   expect(withoutForeignKeys(role, readSettings({})).ignored).toEqual([]);
 });

@@ -1,18 +1,19 @@
 import type { Values } from './variables.ts';
 
-const KEYS = ['BEACON_LOG_KEY_PEM', 'BEACON_RECEIPT_KEY_PEM'] as const;
-type KeyVariable = (typeof KEYS)[number];
-
 /** Who signs what (spec: core §10): the sequencer in the relay checkpoints, workers receipts, the API nothing. */
 const OWN = {
-  api: null,
-  relay: 'BEACON_LOG_KEY_PEM',
-  worker: 'BEACON_RECEIPT_KEY_PEM',
-} as const satisfies Record<string, KeyVariable | null>;
+  api: [],
+  relay: ['BEACON_LOG_KEY_PEM', 'BEACON_LOG_NEXT_KEY_PEM', 'BEACON_COSIGNER_KEY_PEM'],
+  worker: ['BEACON_RECEIPT_KEY_PEM'],
+} as const;
+
+type KeyVariable = (typeof OWN)[keyof typeof OWN][number];
+const KEYS: readonly KeyVariable[] = Object.values(OWN).flat();
 
 /** The variables with keys that `role` must not hold. */
 export function foreignKeys(role: keyof typeof OWN): KeyVariable[] {
-  return KEYS.filter((name) => name !== OWN[role]);
+  const own: readonly KeyVariable[] = OWN[role];
+  return KEYS.filter((name) => !own.includes(name));
 }
 
 /** The settings without the keys of other roles, and which of those were set. */

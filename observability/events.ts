@@ -129,6 +129,24 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
       metrics.transparencyCheckpoints.inc();
       metrics.transparencyAppendDuration.observe(event.durationMs / 1000);
     },
+    /** Two sequencers led one log at the same time; the second batch had no effect. */
+    sequencersMet(event: { logId: string }): void {
+      log.error({ log_id: event.logId }, 'another sequencer moved the head of the log; stepping back');
+      metrics.transparencyConflicts.inc();
+    },
+    /** A pending entry that will never stand in the log. */
+    entryRefused(event: { logId: string; subjectKind: string; subjectId: string; reason: string }): void {
+      log.error(
+        {
+          log_id: event.logId,
+          subject_kind: event.subjectKind,
+          subject_id: event.subjectId,
+          reason: event.reason,
+        },
+        'log entry refused',
+      );
+      metrics.transparencyRefused.inc();
+    },
     logAudited(event: { logId: string; size: number; valid: boolean; reason?: string }): void {
       if (!event.valid)
         log.error({ log_id: event.logId, size: event.size, reason: event.reason }, 'transparency log broken');

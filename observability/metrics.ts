@@ -82,6 +82,14 @@ export function createMetrics() {
     ),
     transparencyAppended: counter('transparency_entries_appended_total', 'Entries appended to the log.'),
     transparencyCheckpoints: counter('transparency_checkpoints_signed_total', 'Checkpoints signed.'),
+    transparencyConflicts: counter(
+      'transparency_sequencer_conflicts_total',
+      'Times that a sequencer found the log moved on by another one and stepped back.',
+    ),
+    transparencyRefused: counter(
+      'transparency_entries_refused_total',
+      'Entries that will never stand in the log: their subject does with another leaf, or their key has ended.',
+    ),
     transparencyAppendDuration: histogram(
       'transparency_append_duration_seconds',
       'Time from reading a batch to the commit of its checkpoint.',

@@ -105,18 +105,24 @@ export async function readLoggedReceipts(
   return rows;
 }
 
-/** The start entries of these receipt keys. */
+/** The start entries of these receipt keys and of all that vouch for them, from the log's first one on. */
 export async function readLoggedKeys(
   db: Queryable,
   logId: string,
   keyIds: readonly string[],
 ): Promise<LoggedKey[]> {
   const { rows } = await db.query<LoggedKey>(
-    `select k.key_id as "keyId", d.bytes as dsse, e.leaf, e.idx as index
-     from receipt_keys k
-     join blocks d on d.digest = k.start_dsse_digest
+    `with recursive chain as (
+       select key_id, signer, dsse_digest from key_entries where log_id = $1 and version = 1 and key_id = any($2)
+       union
+       select k.key_id, k.signer, k.dsse_digest from chain c
+       join key_entries k on k.log_id = $1 and k.version = 1 and k.key_id = c.signer
+     )
+     select k.key_id as "keyId", d.bytes as dsse, e.leaf, e.idx as index
+     from chain k
+     join blocks d on d.digest = k.dsse_digest
      join log_entries e on e.log_id = $1 and e.subject_kind = 'key' and e.subject_id = k.key_id and e.version = 1
-     where k.key_id = any($2) order by e.idx`,
+     order by e.idx`,
     [logId, keyIds],
   );
   return rows;

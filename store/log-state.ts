@@ -4,7 +4,7 @@ import { withTransaction, type Pool, type Queryable, type Transaction } from './
 export const LOG_LOCK = 7_235_091_450;
 
 export type LogStoreErrorCode =
-  'fsync_off' | 'head_moved' | 'batch_incomplete' | 'checkpoint_forked' | 'vkey_differs' | 'several_logs';
+  'fsync_off' | 'head_moved' | 'batch_incomplete' | 'checkpoint_forked' | 'key_refused' | 'several_logs';
 
 export class LogStoreError extends Error {
   override readonly name = 'LogStoreError';
@@ -21,7 +21,7 @@ export interface LogHead {
   origin: string;
   size: number;
   root: Uint8Array;
-  /** Null until the sequencer first started. */
+  /** The verifier key with which it began; null until a sequencer first started. */
   vkey: string | null;
   /** What remembers the last signed head outside the database; null until the sequencer first led. */
   rollbackGuard: RollbackGuard | null;
@@ -56,18 +56,13 @@ export async function createLog(
   });
 }
 
-/** Fixes the log's verifier key at its first start; another one later is refused. */
-export async function fixVkey(db: Queryable, logId: string, vkey: string): Promise<void> {
-  const { rows } = await db.query<{ vkey: string }>(
-    'update log_state set vkey = coalesce(vkey, $2) where log_id = $1 returning vkey',
-    [logId, vkey],
-  );
-  if (rows[0]?.vkey !== vkey) {
-    throw new LogStoreError(
-      'vkey_differs',
-      `the log is signed by ${rows[0]?.vkey ?? 'nobody'}, not by ${vkey}`,
-    );
-  }
+/** Fixes the log's first verifier key when its first sequencer starts; a log that has one keeps it. */
+export async function fixVkey(db: Queryable, logId: string, vkey: string, keyId: string): Promise<void> {
+  await db.query('update log_state set vkey = $2, vkey_id = $3 where log_id = $1 and vkey is null', [
+    logId,
+    vkey,
+    keyId,
+  ]);
 }
 
 /** A signed checkpoint must not be lost once somebody saw it, so the database has to flush what it commits. */
@@ -96,6 +91,11 @@ export async function lockHead(tx: Transaction, logId: string): Promise<LogHead>
  */
 export const PUBLISHED = '(select published from log_state where log_id = $1)';
 
+/** Counts that a sequencer found its log moved on by another one, which a lock should keep from happening. */
+export async function reportMeeting(db: Queryable, logId: string): Promise<void> {
+  await db.query('update log_state set meetings = meetings + 1, met_at = now() where log_id = $1', [logId]);
+}
+
 /** What the process that holds the lead of the log says of itself, for health and people. */
 export interface SequencerReport {
   state: 'leading' | 'refusing';
@@ -116,21 +116,28 @@ export async function reportSequencer(
   );
 }
 
+export interface SequencerSaid extends SequencerReport {
+  at: Date;
+  /** Seconds since two sequencers last met; null when they never did. */
+  metSecondsAgo: number | null;
+}
+
 /** Undefined before a sequencer ever led. */
-export async function readSequencer(db: Queryable): Promise<(SequencerReport & { at: Date }) | undefined> {
+export async function readSequencer(db: Queryable): Promise<SequencerSaid | undefined> {
   const { rows } = await db.query<{
     state: SequencerReport['state'];
     rollbackGuard: RollbackGuard;
     code: string | null;
     message: string | null;
     at: Date;
+    metSecondsAgo: number | null;
   }>(
     `select sequencer as state, rollback_guard as "rollbackGuard", refusal_code as code, refusal as message,
-            sequencer_at as at
+            sequencer_at as at, extract(epoch from now() - met_at)::float8 as "metSecondsAgo"
      from log_state where sequencer is not null limit 1`,
   );
   const row = rows[0];
   if (row === undefined) return undefined;
-  const { state, rollbackGuard, code, message, at } = row;
-  return { state, rollbackGuard, refusal: code === null ? null : { code, message: message ?? '' }, at };
+  const { code, message, ...said } = row;
+  return { ...said, refusal: code === null ? null : { code, message: message ?? '' } };
 }

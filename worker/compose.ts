@@ -3,11 +3,12 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { createAttestActivities } from '../activities/attest.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
-import { loadLogKey } from '../attestation/keys/log-key.ts';
+import { loadLogKeyring } from '../attestation/keys/log-keyring.ts';
 import { fileGuard } from '../attestation/log/guard.ts';
-import { openLog, openReceiptKey } from '../attestation/log/open.ts';
+import { openLog } from '../attestation/log/open.ts';
 import { startSequencer } from '../attestation/log/sequencer.ts';
-import { createDocumentSigner } from '../attestation/receipt/signer.ts';
+import { readOwnKeys } from '../attestation/log/signers.ts';
+import { startSigning } from '../attestation/receipt/signing.ts';
 import type { Backend } from '../backends/backend.ts';
 import {
   createLocalBackend,
@@ -138,18 +139,23 @@ export async function startWorkerRole(settings: Values, log: Log, queues?: reado
     };
     const workers = [];
     if (serves('beacon')) {
-      const { logId } = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
-      const key = await openReceiptKey(pool, logId, {
-        pem: settings.BEACON_RECEIPT_KEY_PEM ?? undefined,
-        file: keyFile(settings, 'receipt.pem'),
-      });
+      const signing = process.use(
+        await startSigning({
+          pool,
+          source: {
+            pem: settings.BEACON_RECEIPT_KEY_PEM ?? undefined,
+            file: keyFile(settings, 'receipt.pem'),
+          },
+          origin: settings.LOG_ORIGIN ?? undefined,
+          log,
+        }),
+      );
       notifier.notify('log');
       workers.push({
         name: 'beacon',
         activities: createAttestActivities({
           pool,
-          signer: createDocumentSigner(key),
-          logId,
+          signing,
           software,
           events,
           committed,
@@ -220,8 +226,14 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
     const temporal = process.use(createWorkflowStarter(temporalSettings));
     const positions = process.use(startFeedPositions({ pool, notifier, wakeups, log }));
     const logHead = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
-    const logKey = await loadLogKey(
-      { pem: settings.BEACON_LOG_KEY_PEM ?? undefined, file: keyFile(settings, 'log.pem') },
+    const logKeys = await loadLogKeyring(
+      {
+        current: { pem: settings.BEACON_LOG_KEY_PEM ?? undefined, file: keyFile(settings, 'log.pem') },
+        next: {
+          pem: settings.BEACON_LOG_NEXT_KEY_PEM ?? undefined,
+          file: keyFile(settings, 'log.next.pem'),
+        },
+      },
       { logIsNew: logHead.vkey === null && logHead.size === 0 },
     );
     const sequencer = process.use(
@@ -229,7 +241,7 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
         pool,
         databaseUrl: requireDatabaseUrl(settings),
         logId: logHead.logId,
-        logKey,
+        logKeys,
         notifier,
         wakeups,
         guard: fileGuard(path.join(settings.BEACON_STATE ?? '.beacon', 'log-guard.json')),
@@ -254,7 +266,7 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
       startLogAudit({
         pool,
         logId: logHead.logId,
-        key: logKey.signerFor(logHead.origin),
+        keys: () => readOwnKeys(pool, logHead.logId, logKeys),
         events,
         log,
         everyMs: settings.AUDIT_INTERVAL * 1_000,

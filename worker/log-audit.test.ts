@@ -21,7 +21,7 @@ it('tells round by round whether the log holds', async () => {
   await using _audit = startLogAudit({
     pool: db.pool,
     logId,
-    key: generateLogKey().signerFor(origin),
+    keys: async () => [generateLogKey().signerFor(origin)],
     events: createBusinessEvents(log, metrics),
     log,
     everyMs: 1,

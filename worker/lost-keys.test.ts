@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { generateReceiptKey } from '../attestation/keys/receipt-key.ts';
-import { openLog, registerReceiptKey } from '../attestation/log/open.ts';
+import { openLog } from '../attestation/log/open.ts';
+import { registerFirstReceiptKey } from '../attestation/log/receipt-keys.ts';
 import { readSettings } from '../config/settings.ts';
 import { createLogger } from '../observability/log.ts';
 import { fixVkey } from '../store/log-state.ts';
@@ -20,7 +21,7 @@ test('a log whose receipt key is lost gets no other one, and the next step is sa
   await using folder = await temporaryFolder();
   const { logId } = await openLog(db.pool);
   const key = generateReceiptKey();
-  await registerReceiptKey(db.pool, logId, key);
+  await registerFirstReceiptKey(db.pool, logId, key);
   await expect(startWorkerRole(settingsOf(db.url, folder.path), log, ['beacon'])).rejects.toMatchObject({
     code: 'key_missing_for_log',
     message: expect.stringMatching(
@@ -42,7 +43,7 @@ test('a log that was given its key once gets no other one, though it has no entr
   await using db = await testDatabase();
   await using folder = await temporaryFolder();
   const { logId } = await openLog(db.pool);
-  await fixVkey(db.pool, logId, 'beacon.local/x+00000000+AAAA');
+  await fixVkey(db.pool, logId, 'beacon.local/x+00000000+AAAA', '0000000000000000');
   await expect(startRelayRole(settingsOf(db.url, folder.path), log)).rejects.toMatchObject({
     code: 'key_missing_for_log',
     message: expect.stringMatching(/log.pem: put the file back.*runbook/),

@@ -4,6 +4,8 @@ export type KeyErrorCode =
   | 'key_wrong_type'
   | 'key_missing_for_log'
   | 'receipt_key_not_in_log'
+  | 'receipt_key_ended'
+  | 'log_key_missing'
   | 'signing_failed'
   | 'signing_timed_out';
 

@@ -14,7 +14,8 @@ import { generateLogKey } from '../keys/log-key.ts';
 import { nodeSha256, nodeVerifiers } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
 import { loadLog, type LoadedLog } from './load.ts';
-import { openLog, registerReceiptKey } from './open.ts';
+import { openLog } from './open.ts';
+import { registerFirstReceiptKey } from './receipt-keys.ts';
 import { createLogReader, type LogReader } from './reader.ts';
 
 const hash = treeHash(nodeSha256);
@@ -28,7 +29,7 @@ let reader: LogReader;
 beforeEach(async () => {
   db = await testDatabase();
   log = await openLog(db.pool);
-  await registerReceiptKey(db.pool, log.logId, key);
+  await registerFirstReceiptKey(db.pool, log.logId, key);
   reader = createLogReader(db.pool, log.logId);
 });
 afterEach(() => db[Symbol.asyncDispose]());
@@ -209,8 +210,8 @@ describe('appending to the log', () => {
 
     await putPending(db.pool, log.logId, [{ subjectId: subjectId!, leaf: randomBytes(40), keyId: key.id }]);
     const [after] = await put(1);
-    const { contradicting, entries } = await append(await load());
-    expect(contradicting.map((entry) => entry.subjectId)).toEqual([subjectId]);
+    const { refused, entries } = await append(await load());
+    expect(refused.map(({ entry }) => entry.subjectId)).toEqual([subjectId]);
     expect(entries).toBe(1);
     expect((await reader.entry({ executionId: after! })).index).toBe(2);
     const { rows } = await db.pool.query('select subject_id, refused from log_pending');

@@ -2,7 +2,14 @@ import { toHex } from '../../domain/encoding.ts';
 import { treeHash } from '../../domain/log/hash.ts';
 import { appendToStream, type NewEvent } from '../../store/events.ts';
 import { appendBatch } from '../../store/log-append.ts';
-import { readFirstKey, readPending, settleRepeated, type PendingEntry } from '../../store/log-pending.ts';
+import { readKeys } from '../../store/log-keys.ts';
+import {
+  dropPending,
+  readFirstKey,
+  readPending,
+  refusePending,
+  type PendingEntry,
+} from '../../store/log-pending.ts';
 import { lockHead, LogStoreError } from '../../store/log-state.ts';
 import { withTransaction, type Pool } from '../../store/pool.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
@@ -14,12 +21,25 @@ const BATCH_ENTRIES = 1_024;
 
 const hash = treeHash(nodeSha256);
 
+export interface AppendOptions {
+  /** Whether this sequencer can sign with a log key; one that starts waits until it can. Default: with any. */
+  holds?: ((vkey: string) => boolean) | undefined;
+  faults?: Faults | undefined;
+}
+
+/** A pending entry that will never stand in the log, and why. */
+export interface RefusedEntry {
+  entry: PendingEntry;
+  reason: string;
+}
+
 export interface Appended {
   log: LoadedLog;
   /** 0 when nothing was pending. */
   entries: number;
-  /** Entries whose subject stands in the log with another leaf: never appended. */
-  contradicting: readonly PendingEntry[];
+  refused: readonly RefusedEntry[];
+  /** Log keys that are to start, and that this sequencer does not hold. */
+  missingKeys: readonly string[];
 }
 
 /**
@@ -30,13 +50,15 @@ export async function appendPending(
   pool: Pool,
   logId: string,
   log: LoadedLog,
-  faults: Faults = noFaults,
+  { holds, faults = noFaults }: AppendOptions = {},
 ): Promise<Appended> {
   const pending = await nextPending(pool, logId, log);
-  const fresh = pending.filter((entry) => entry.repeated === null);
-  const contradicting = pending.filter((entry) => entry.repeated === false);
-  if (fresh.length < pending.length) await settle(pool, pending);
-  if (fresh.length === 0) return { log, entries: 0, contradicting };
+  const missing = await missingLogKeys(pool, logId, pending, holds);
+  const { fresh, repeated, refused } = sortPending(pending, new Set(missing.keys()));
+  if (repeated.length > 0) await dropPending(pool, repeated);
+  for (const { entry, reason } of refused) await refusePending(pool, [entry.id], reason);
+  const missingKeys = [...missing.values()];
+  if (fresh.length === 0) return { log, entries: 0, refused, missingKeys };
 
   const frontier = log.frontier.fork();
   const before = { size: frontier.size, root: log.root };
@@ -65,22 +87,58 @@ export async function appendPending(
     await faults('before_commit');
   });
   await faults('after_commit');
-  const started = fresh.filter((entry) => entry.subjectKind === 'key').map((entry) => entry.subjectId);
-  const after = { frontier, root, startedKeys: [...log.startedKeys, ...started] };
-  return { log: after, entries: fresh.length, contradicting };
+  const keys = fresh.some(isKeyEntry) ? await readKeys(pool, logId) : log.keys;
+  return { log: { frontier, root, keys }, entries: fresh.length, refused, missingKeys };
 }
 
 /** The first entry of a log is the start of a receipt key; everything else needs a key that has started. */
 async function nextPending(pool: Pool, logId: string, log: LoadedLog): Promise<PendingEntry[]> {
-  if (log.frontier.size > 0) return readPending(pool, logId, log.startedKeys, BATCH_ENTRIES);
+  if (log.frontier.size > 0) return readPending(pool, logId, BATCH_ENTRIES);
   const first = await readFirstKey(pool, logId);
   return first === undefined ? [] : [first];
 }
 
-async function settle(pool: Pool, pending: readonly PendingEntry[]): Promise<void> {
-  const ids = (repeated: boolean) =>
-    pending.filter((entry) => entry.repeated === repeated).map((entry) => entry.id);
-  await settleRepeated(pool, ids(true), ids(false));
+const isKeyEntry = (entry: PendingEntry): boolean => entry.subjectKind === 'key';
+
+/** By pending id, the log keys that start without that we could sign with them. */
+async function missingLogKeys(
+  pool: Pool,
+  logId: string,
+  pending: readonly PendingEntry[],
+  holds: AppendOptions['holds'],
+): Promise<Map<number, string>> {
+  const starts = pending.filter((entry) => isKeyEntry(entry) && entry.version === 1);
+  if (starts.length === 0 || holds === undefined) return new Map();
+  const vkeys = new Map((await readKeys(pool, logId)).map(({ keyId, vkey }) => [keyId, vkey]));
+  return new Map(
+    starts.flatMap(({ id, subjectId }): [number, string][] => {
+      const vkey = vkeys.get(subjectId) ?? null;
+      return vkey === null || holds(vkey) ? [] : [[id, vkey]];
+    }),
+  );
+}
+
+/** What becomes of each pending entry, in the order in which they would stand in the log. */
+function sortPending(
+  pending: readonly PendingEntry[],
+  waiting: ReadonlySet<number>,
+): { fresh: PendingEntry[]; repeated: number[]; refused: RefusedEntry[] } {
+  const fresh: PendingEntry[] = [];
+  const repeated: number[] = [];
+  const refused: RefusedEntry[] = [];
+  const ended = new Set<string>();
+  for (const entry of pending) {
+    if (entry.repeated === true) repeated.push(entry.id);
+    else if (entry.repeated === false) {
+      refused.push({ entry, reason: 'its subject stands in the log with another leaf' });
+    } else if (entry.keyEnded || ended.has(entry.keyId)) {
+      refused.push({ entry, reason: `its key ${entry.keyId} has ended` });
+    } else if (!waiting.has(entry.id)) {
+      fresh.push(entry);
+      if (isKeyEntry(entry) && entry.version === 2) ended.add(entry.subjectId);
+    }
+  }
+  return { fresh, repeated, refused };
 }
 
 function appendedEvent(

@@ -9,7 +9,8 @@ import { generateLogKey } from '../keys/log-key.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
 import { createLogAudit, type AuditStep, type LogAudit } from './audit.ts';
 import { loadLog } from './load.ts';
-import { openLog, registerReceiptKey } from './open.ts';
+import { openLog } from './open.ts';
+import { registerFirstReceiptKey } from './receipt-keys.ts';
 
 const key = generateReceiptKey();
 let db: TestDatabase;
@@ -22,8 +23,8 @@ beforeEach(async () => {
   const log = await openLog(db.pool);
   ({ logId } = log);
   signer = generateLogKey().signerFor(log.origin);
-  await registerReceiptKey(db.pool, logId, key);
-  audit = createLogAudit({ pool: db.pool, logId, key: signer, pageEntries: 100 });
+  await registerFirstReceiptKey(db.pool, logId, key);
+  audit = createLogAudit({ pool: db.pool, logId, keys: async () => [signer], pageEntries: 100 });
 });
 afterEach(() => db[Symbol.asyncDispose]());
 

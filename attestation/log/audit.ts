@@ -28,8 +28,8 @@ const PAGES_AGAIN = 20;
 export interface LogAuditOptions {
   pool: Pool;
   logId: string;
-  /** The log's own key: a checkpoint must be signed by it. */
-  key: NoteKey;
+  /** The log's own keys: a checkpoint must be signed by one of them. */
+  keys(): Promise<readonly NoteKey[]>;
   pageEntries?: number;
 }
 
@@ -94,7 +94,7 @@ interface Walk {
   size(): number;
 }
 
-function createWalk({ pool, logId, key, pageEntries = PAGE_ENTRIES }: LogAuditOptions): Walk {
+function createWalk({ pool, logId, keys, pageEntries = PAGE_ENTRIES }: LogAuditOptions): Walk {
   let frontier = Frontier.empty(hash);
   let goal: { size: number; root: Uint8Array } | undefined;
 
@@ -122,7 +122,7 @@ function createWalk({ pool, logId, key, pageEntries = PAGE_ENTRIES }: LogAuditOp
   return {
     size: () => frontier.size,
     async page() {
-      goal ??= checkTarget(await readAuditTarget(pool, logId), key);
+      goal ??= checkTarget(await readAuditTarget(pool, logId), await keys());
       if (goal.size < frontier.size) {
         broken(`the log holds ${goal.size} entries, but ${frontier.size} were there before`);
       }
@@ -138,7 +138,10 @@ function createWalk({ pool, logId, key, pageEntries = PAGE_ENTRIES }: LogAuditOp
 }
 
 /** The newest checkpoint as far as it can be believed without the entries: the log signed it, and the head agrees. */
-function checkTarget(target: AuditTarget | undefined, key: NoteKey): { size: number; root: Uint8Array } {
+function checkTarget(
+  target: AuditTarget | undefined,
+  keys: readonly NoteKey[],
+): { size: number; root: Uint8Array } {
   if (target === undefined) return broken('the head of the log is missing');
   const { published, checkpointSize: size, checkpointRoot: root, note } = target;
   if (size === null || root === null || note === null) {
@@ -151,7 +154,7 @@ function checkTarget(target: AuditTarget | undefined, key: NoteKey): { size: num
     broken(`the newest checkpoint is of ${size} entries and not that of the head of ${target.size}`);
   }
   try {
-    const signed = openCheckpoint(note, [key], nodeVerifiers);
+    const signed = openCheckpoint(note, keys, nodeVerifiers);
     if (signed.size !== size || !equalBytes(signed.root, root))
       broken(`the checkpoint of ${size} signs something else`);
   } catch (error) {

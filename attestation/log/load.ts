@@ -1,7 +1,7 @@
 import { equalBytes } from '../../domain/encoding.ts';
 import { Frontier } from '../../domain/log/frontier.ts';
 import { treeHash } from '../../domain/log/hash.ts';
-import { readStartedKeys } from '../../store/log-keys.ts';
+import { readKeys, type KeyState } from '../../store/log-keys.ts';
 import { findLog } from '../../store/log-state.ts';
 import { readHashes } from '../../store/log-tiles.ts';
 import type { Pool } from '../../store/pool.ts';
@@ -14,8 +14,8 @@ import { createLogReader } from './reader.ts';
 export interface LoadedLog {
   frontier: Frontier;
   root: Uint8Array;
-  /** Receipt keys whose start entry stands in the log. */
-  startedKeys: string[];
+  /** Its keys, as far as the checkpoints depend on them; which pending entries they allow is read with every batch. */
+  keys: readonly KeyState[];
 }
 
 /** Rebuilds the right edge of the tree from the tables and refuses when it does not lead to the stored root. */
@@ -32,5 +32,5 @@ export async function loadLog(pool: Pool, logId: string, guard: Guard | undefine
       `the entries do not lead to the root stored for ${head.size} of them`,
     );
   }
-  return { frontier, root: head.root, startedKeys: await readStartedKeys(pool, logId) };
+  return { frontier, root: head.root, keys: await readKeys(pool, logId) };
 }

@@ -13,10 +13,12 @@ import { findLog, readSequencer, requireDurability, type LogHead } from '../../s
 import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../../store/notify.ts';
 import { createPool } from '../../store/pool.ts';
 import { generateLogKey, type LogKey } from '../keys/log-key.ts';
+import { fixedLogKeyring } from '../keys/log-keyring.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
 import { fileGuard, type Guard } from './guard.ts';
-import { openLog, registerReceiptKey } from './open.ts';
+import { openLog } from './open.ts';
+import { registerFirstReceiptKey } from './receipt-keys.ts';
 import { createLogReader } from './reader.ts';
 import { startSequencer, type Sequencer } from './sequencer.ts';
 
@@ -34,7 +36,7 @@ beforeEach(async () => {
   logKey = generateLogKey();
   db = await testDatabase();
   log = await openLog(db.pool);
-  await registerReceiptKey(db.pool, log.logId, key);
+  await registerFirstReceiptKey(db.pool, log.logId, key);
   notifier = createNotifier(db.pool);
   wakeups = await createWakeups(db.url);
   folder = await mkdtemp(path.join(os.tmpdir(), 'beacon-log-'));
@@ -53,7 +55,7 @@ function start(overrides: { logKey?: LogKey; guarded?: boolean; guard?: Guard } 
     pool: db.pool,
     databaseUrl: db.url,
     logId: log.logId,
-    logKey: overrides.logKey ?? logKey,
+    logKeys: fixedLogKeyring(overrides.logKey ?? logKey),
     notifier,
     wakeups,
     guard: overrides.guarded === false ? undefined : (overrides.guard ?? fileGuard(guardFile)),
@@ -246,13 +248,13 @@ describe('the log of a database', () => {
   });
 
   it('has one receipt key: the same again is fine, another one is refused', async () => {
-    await registerReceiptKey(db.pool, log.logId, key);
-    const other = registerReceiptKey(db.pool, log.logId, generateReceiptKey());
+    await registerFirstReceiptKey(db.pool, log.logId, key);
+    const other = registerFirstReceiptKey(db.pool, log.logId, generateReceiptKey());
     await expect(other).rejects.toMatchObject({ code: 'receipt_key_not_in_log' });
     start();
     await sizeReaches(1);
-    await registerReceiptKey(db.pool, log.logId, key);
-    const later = registerReceiptKey(db.pool, log.logId, generateReceiptKey());
+    await registerFirstReceiptKey(db.pool, log.logId, key);
+    const later = registerFirstReceiptKey(db.pool, log.logId, generateReceiptKey());
     await expect(later).rejects.toMatchObject({ code: 'receipt_key_not_in_log' });
   });
 });

@@ -9,7 +9,7 @@ import { parseExecutionReceipt, type ExecutionReceipt } from '../../domain/recei
 import type { EndedExecution } from '../../store/job-end.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
-import { buildKeyEntry, buildReceipt } from './build.ts';
+import { buildFirstKeyStart, buildReceipt } from './build.ts';
 import { buildManifest } from './manifest.ts';
 
 const key = generateReceiptKey();
@@ -97,7 +97,7 @@ describe('a built receipt', () => {
 });
 
 it('the start of a receipt key states its public half', async () => {
-  const { dsse, keyId } = await buildKeyEntry(key);
+  const { dsse, keyId } = await buildFirstKeyStart(key);
   expect(json(parseEnvelope(dsse).payload)).toMatchObject({
     subject: [{ name: 'receipt-key', digest: { sha256: toHex(nodeSha256(key.spki)) } }],
     predicateType: 'urn:beacon:receipt-key:v1',

@@ -4,7 +4,13 @@ import { formatEnvelope, preAuthEncoding, STATEMENT_PAYLOAD_TYPE } from '../../d
 import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
 import type { JobSummary } from '../../domain/receipt/job-summary.ts';
 import { leafOf } from '../../domain/receipt/leaf.ts';
-import { keyStatement, receiptStatement, summaryStatement } from '../../domain/receipt/statement.ts';
+import {
+  keyStatement,
+  possessedStatement,
+  type ContinuedLog,
+  type KeyStatement,
+} from '../../domain/receipt/key-statement.ts';
+import { receiptStatement, summaryStatement } from '../../domain/receipt/statement.ts';
 import type { SignedDocument } from '../../store/attest.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import type { ReceiptKey } from '../keys/receipt-key.ts';
@@ -23,9 +29,36 @@ export async function buildJobSummary(summary: JobSummary, key: ReceiptKey): Pro
   return signDocument(summary, (digest) => summaryStatement(summary, digest), key);
 }
 
-/** The entry with which a receipt key begins, signed by itself. */
-export function buildKeyEntry(key: ReceiptKey): Promise<SignedStatement> {
-  return signStatement(keyStatement(key.spki, nodeSha256), key);
+/** The entry with which the first receipt key of a log begins, signed by itself. */
+export function buildFirstKeyStart(key: ReceiptKey, continues?: ContinuedLog): Promise<SignedStatement> {
+  const start: KeyStatement = {
+    kind: 'receipt-key-start',
+    keyId: key.id,
+    spki: key.spki,
+    ...(continues === undefined ? {} : { continues }),
+  };
+  return signStatement(keyStatement(start, nodeSha256), key);
+}
+
+/** The entry with which a later receipt key begins: signed by itself, and all of it by the key before. */
+export async function buildKeyStart(key: ReceiptKey, previous: ReceiptKey): Promise<SignedStatement> {
+  const start = {
+    kind: 'receipt-key-start',
+    keyId: key.id,
+    spki: key.spki,
+    previous: previous.id,
+  } as const;
+  const possessed = preAuthEncoding(STATEMENT_PAYLOAD_TYPE, possessedStatement(start, nodeSha256));
+  const possession = await key.sign(possessed);
+  return signStatement(keyStatement({ ...start, possession }, nodeSha256), previous);
+}
+
+/** The entry after which nothing of a receipt key is logged any more: signed by it, or by one that started later. */
+export function buildKeyEnd(
+  { id: keyId, spki }: Pick<ReceiptKey, 'id' | 'spki'>,
+  signer: ReceiptKey,
+): Promise<SignedStatement> {
+  return signStatement(keyStatement({ kind: 'receipt-key-end', keyId, spki }, nodeSha256), signer);
 }
 
 async function signDocument(
@@ -48,7 +81,7 @@ async function signStatement(payload: Uint8Array, key: ReceiptKey): Promise<Sign
     dsse,
     dsseDigest,
     dsseCid: cidOfDigest(dsseDigest),
-    leaf: leafOf(envelope, key.spki, nodeSha256),
+    leaf: leafOf(envelope, { type: 'p256', spki: key.spki }, nodeSha256),
     keyId: key.id,
   };
 }

@@ -2,7 +2,9 @@ import type { ReceiptKey } from '../keys/receipt-key.ts';
 import { buildJobSummary, buildReceipt } from './build.ts';
 import { buildManifest } from './manifest.ts';
 
-/** What `attest` is given: the documents of a job, signed with the one receipt key of this worker. */
+export type DocumentSigner = ReturnType<typeof createDocumentSigner>;
+
+/** What `attest` is given: the documents of a job, signed with the receipt key of this worker. */
 export function createDocumentSigner(key: ReceiptKey) {
   return {
     signReceipt: (receipt: Parameters<typeof buildReceipt>[0]) => buildReceipt(receipt, key),

@@ -78,11 +78,11 @@ const UNKNOWN = new Set<string | undefined>([
 /** A service may not answer the question for one job with the good bundle of another. */
 function demandSubject(verdict: Verdict, name: string): Verdict {
   if (!verdict.ok) return verdict;
-  const { kind, jobId, summaryCid, executions } = verdict;
+  const { kind, jobId, summary, executions } = verdict;
   const [first] = executions;
   const named =
     kind === 'job'
-      ? [jobId, summaryCid]
+      ? [jobId, summary?.cid]
       : [first?.receiptCid, first?.executionId, ...(/^\d+$/.test(name) ? [name] : [])];
   if (
     named.includes(name) ||

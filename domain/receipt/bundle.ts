@@ -34,6 +34,8 @@ export interface ExecutionBundle extends ReceiptLink {
   spec?: string;
   /** The start entry of the key that signed. */
   key_proof: LogLink;
+  /** The starts of the receipt keys before it, from the log's first one on; absent where it is the first. */
+  key_chain?: LogLink[];
 }
 
 export interface JobBundle {
@@ -41,6 +43,7 @@ export interface JobBundle {
   spec: string;
   summary: SummaryLink;
   executions: ReceiptLink[];
+  /** The starts of the log's receipt keys, from the first one on to the newest that signed something here. */
   key_proofs: LogLink[];
 }
 
@@ -54,6 +57,7 @@ const executionBundle: Shape<ExecutionBundle> = exact<ExecutionBundle>({
   receipt: text,
   ...link,
   key_proof: exact<LogLink>(link),
+  key_chain: optional(list(exact<LogLink>(link))),
 });
 
 const jobBundle: Shape<JobBundle> = exact<JobBundle>({

@@ -1,10 +1,10 @@
 import type { Sha256 } from '../crypto.ts';
-import { toBase64, toHex, utf8 } from '../encoding.ts';
+import { toHex, utf8 } from '../encoding.ts';
 import { canonicalJson } from '../json/jcs.ts';
 import { cidOfDigest } from './cid.ts';
 import type { ExecutionReceipt } from './execution-receipt.ts';
 import type { JobSummary } from './job-summary.ts';
-import { exact, list, object, oneOf, record, sha256Hex, text, type Shape } from './shape.ts';
+import { exact, list, oneOf, record, sha256Hex, text, type Shape } from './shape.ts';
 
 /**
  * in-toto Statements v1: what is really signed. Each is a pure function of the document it speaks of, so a verifier
@@ -13,7 +13,6 @@ import { exact, list, object, oneOf, record, sha256Hex, text, type Shape } from 
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 const RECEIPT_PREDICATE = 'urn:beacon:execution-receipt:v1';
 const SUMMARY_PREDICATE = 'urn:beacon:job-summary:v1';
-export const KEY_PREDICATE = 'urn:beacon:receipt-key:v1';
 
 export interface Statement {
   _type: typeof STATEMENT_TYPE;
@@ -22,7 +21,7 @@ export interface Statement {
   predicate: Record<string, unknown>;
 }
 
-function statement(
+export function statement(
   name: string,
   digest: Uint8Array,
   predicateType: string,
@@ -60,22 +59,6 @@ export function summaryStatement(summary: JobSummary, digest: Uint8Array): Uint8
   });
 }
 
-export interface KeyPredicate {
-  action: 'start';
-  key_id: string;
-  /** DER SubjectPublicKeyInfo in base64. */
-  spki: string;
-}
-
-export function keyStatement(spki: Uint8Array, sha256: Sha256): Uint8Array {
-  const predicate: KeyPredicate = {
-    action: 'start',
-    key_id: receiptKeyId(spki, sha256),
-    spki: toBase64(spki),
-  };
-  return statement('receipt-key', sha256(spki), KEY_PREDICATE, { ...predicate });
-}
-
 /** The id of a receipt key: the first 16 hex digits of the SHA-256 of its SubjectPublicKeyInfo. */
 export function receiptKeyId(spki: Uint8Array, sha256: Sha256): string {
   return toHex(sha256(spki).subarray(0, 8));
@@ -91,5 +74,3 @@ export const statementShape: Shape<Statement> = exact<Statement>({
   predicateType: text,
   predicate: record(anything),
 });
-
-export const keyPredicateShape = object<KeyPredicate>({ action: oneOf('start'), key_id: text, spki: text });

@@ -52,6 +52,8 @@ export interface CheckedExecution {
   outcome: TerminalOutcome;
   receiptCid: string;
   logIndex: number;
+  /** The receipt key that signed. */
+  keyId: string;
 }
 
 export interface Accepted {
@@ -64,7 +66,8 @@ export interface Accepted {
   /** Of the job; of the execution for a bundle of one. */
   outcome: TerminalOutcome;
   jobId?: string;
-  summaryCid?: string;
+  /** Of a job. */
+  summary?: { cid: string; logIndex: number; keyId: string };
   specForm?: string;
   receiptKeyIds: string[];
   executions: CheckedExecution[];

@@ -58,10 +58,21 @@ export class LogCheck {
     return index;
   }
 
-  /** A receipt key's start is entry 0: a log has one receipt key, and everything else in it comes after. */
-  verifyKeyStart(entry: LogLink, where: string): void {
-    const index = this.verifyInclusion(entry, 'key', where);
-    demand(index === 0, 'key', where, `the receipt key starts at entry ${index}, not at entry 0 of the log`);
+  /**
+   * Where the receipt keys of a chain start: the first at entry 0, each later one after the one that vouches for it. A
+   * document must stand behind the start of its key.
+   */
+  verifyKeyStarts(entries: readonly (readonly [LogLink, string])[]): number[] {
+    let before = -1;
+    return entries.map(([entry, where]) => {
+      const index = this.verifyInclusion(entry, 'key', where);
+      const first = before < 0;
+      const placed = first ? index === 0 : index > before;
+      const wanted = first ? 'not at entry 0 of the log' : `not after the key before it (entry ${before})`;
+      demand(placed, 'key', where, `the receipt key starts at entry ${index}, ${wanted}`);
+      before = index;
+      return index;
+    });
   }
 
   #parse(entry: LogLink, link: Link, where: string) {

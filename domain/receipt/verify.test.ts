@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { generateLogKey } from '../../attestation/keys/log-key.ts';
 import { generateReceiptKey } from '../../attestation/keys/receipt-key.ts';
-import { buildKeyEntry } from '../../attestation/receipt/build.ts';
+import { buildFirstKeyStart } from '../../attestation/receipt/build.ts';
 import { signedJob, type SignedJob } from '../../test/support/signed-job.ts';
 import { jobSpec, signedSpec } from '../../test/support/jobs.ts';
 import { portableVerifiers } from '../crypto-portable.ts';
@@ -19,7 +19,7 @@ let signed: SignedJob;
 let strangerKey: { dsse: string; leaf: string };
 beforeAll(async () => {
   signed = await signedJob();
-  strangerKey = texts(await buildKeyEntry(generateReceiptKey()));
+  strangerKey = texts(await buildFirstKeyStart(generateReceiptKey()));
 });
 
 const copy = <T>(value: T): T => structuredClone(value);
@@ -187,7 +187,7 @@ describe('an execution bundle', () => {
     const mine = generateReceiptKey();
     const bundle = {
       ...copy(signed.execution),
-      key_proof: { ...signed.execution.key_proof, ...texts(await buildKeyEntry(mine)) },
+      key_proof: { ...signed.execution.key_proof, ...texts(await buildFirstKeyStart(mine)) },
     };
     const { payloadType, payload } = JSON.parse(bundle.dsse) as Record<string, string>;
     const pae = Buffer.concat([

@@ -13,12 +13,14 @@ import { cidOfDigest } from './cid.ts';
 import { verifyCompleteness, type FoundReceipt } from './completeness.ts';
 import { parseExecutionReceipt, type Origin } from './execution-receipt.ts';
 import { parseJobSummary } from './job-summary.ts';
+import { verifyKeyChain, type ReceiptKey } from './key-entry.ts';
 import { describeRow, rowKey, rowOf } from './planned-row.ts';
 import { receiptStatement, summaryStatement } from './statement.ts';
 import type { ReceiptLink } from './bundle.ts';
 import { BrokenLink, demand, within, type SpecFacts, type Trust, type Verdict } from './verdict.ts';
 import { LogCheck } from './verify-log.ts';
-import { verifyKeyEntry, verifySigned, type ReceiptKey } from './verify-signed.ts';
+import { NOT_CHECKED_FOR_RETIREMENT } from './verify-retirement.ts';
+import { verifySigned } from './verify-signed.ts';
 
 /**
  * Checks a bundle offline, link by link, and names the first that is broken. The order is such that each altered piece
@@ -31,7 +33,6 @@ export interface VerifyTools {
   verifySpec: (bytes: Uint8Array) => SpecFacts;
 }
 
-const NOT_CHECKED_FOR_RETIREMENT = 'receipt key not checked for retirement (needs the log)';
 const WITHOUT_SPEC = 'no job spec in the bundle: its signature was not checked';
 
 /** Checks a bundle file, byte for byte as somebody hands it over. Never throws on account of its input. */
@@ -56,12 +57,19 @@ function verdict(reading: () => Bundle, trust: Trust, tools: VerifyTools): Verdi
   }
 }
 
+type Placed = readonly [entry: LogLink, where: string];
+
 function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
   const { verifiers } = tools;
   const spec = bundle.spec === undefined ? undefined : checkSpec(bundle.spec, tools);
-  const key = verifyKeyEntry(bundle.key_proof, trust, verifiers, 'key_proof');
-  const keys = new Map([[key.id, key]]);
-  const { receipt, digest } = checkReceipt(bundle, keys, verifiers, 'receipt');
+  demand(bundle.key_chain?.length !== 0, 'bundle', 'key_chain', 'a chain without keys is left out');
+  const chain: Placed[] = [
+    ...(bundle.key_chain ?? []).map((entry, i): Placed => [entry, `key_chain[${i}]`]),
+    [bundle.key_proof, 'key_proof'],
+  ];
+  const key = [...verifyKeyChain(chain, verifiers).values()].at(-1)!;
+  demandPinned(key.id, trust, 'key_proof');
+  const { receipt, digest, keyId } = checkReceipt(bundle, new Map([[key.id, key]]), verifiers, 'receipt');
   if (spec !== undefined) {
     demandSpec(receipt.origin, spec, 'receipt');
     const row = rowOf(receipt);
@@ -70,10 +78,7 @@ function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTool
   }
 
   const log = new LogCheck(trust, verifiers);
-  log.verifyCheckpoint(bundle, 'receipt');
-  log.verifyCheckpoint(bundle.key_proof, 'key_proof');
-  const logIndex = log.verifyInclusion(bundle, 'proof', 'receipt');
-  log.verifyKeyStart(bundle.key_proof, 'key_proof');
+  const [logIndex] = checkInLog(log, [[bundle, 'receipt', keyId]], chain, [key.id]);
   const { execution_id: executionId, outcome, origin } = receipt;
   return {
     ok: true,
@@ -83,23 +88,24 @@ function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTool
     ...(origin.kind === 'job' ? { jobId: origin.id } : {}),
     ...(spec === undefined ? {} : { specForm: spec.facts.form }),
     receiptKeyIds: [key.id],
-    executions: [{ executionId, outcome, receiptCid: cidOfDigest(digest), logIndex }],
-    notes: [NOT_CHECKED_FOR_RETIREMENT, ...(spec === undefined ? [WITHOUT_SPEC] : [])],
+    executions: [{ executionId, outcome, receiptCid: cidOfDigest(digest), logIndex: logIndex!, keyId }],
+    notes: [
+      ...continuedNotes([key]),
+      NOT_CHECKED_FOR_RETIREMENT,
+      ...(spec === undefined ? [WITHOUT_SPEC] : []),
+    ],
   };
 }
 
 function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict {
   const { verifiers } = tools;
   const spec = checkSpec(bundle.spec, tools);
-  const keys = new Map<string, ReceiptKey>();
-  for (const [i, entry] of bundle.key_proofs.entries()) {
-    const key = verifyKeyEntry(entry, trust, verifiers, `key_proofs[${i}]`);
-    keys.set(key.id, key);
-  }
+  const chain = bundle.key_proofs.map((entry, i): Placed => [entry, `key_proofs[${i}]`]);
+  const keys = verifyKeyChain(chain, verifiers);
   const bytes = utf8(bundle.summary.summary);
   const summary = within('summary', 'summary', () => parseJobSummary(bytes));
   const statement = (digest: Uint8Array) => summaryStatement(summary, digest);
-  const digest = verifySigned(
+  const { digest, keyId } = verifySigned(
     { bytes, kind: 'summary', statement },
     bundle.summary,
     keys,
@@ -113,33 +119,65 @@ function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict 
     checkReceipt(entry, keys, verifiers, `executions[${i}]`),
   );
   verifyCompleteness(summary, receipts, spec.facts);
+  const used = [...keys.keys()].filter((id) => id === keyId || receipts.some((one) => one.keyId === id));
+  for (const id of used) demandPinned(id, trust, 'key_proofs');
+  demand(used.at(-1) === [...keys.keys()].at(-1), 'key', 'key_proofs', 'the last key signed nothing here');
 
   const log = new LogCheck(trust, verifiers);
-  const entries: [LogLink, string][] = [
-    [bundle.summary, 'summary'],
-    ...bundle.executions.map((entry, i): [LogLink, string] => [entry, `executions[${i}]`]),
+  const entries = [
+    [bundle.summary, 'summary', keyId] as const,
+    ...bundle.executions.map((entry, i) => [entry, `executions[${i}]`, receipts[i]!.keyId] as const),
   ];
-  const keyEntries = bundle.key_proofs.map((entry, i): [LogLink, string] => [entry, `key_proofs[${i}]`]);
-  for (const [entry, where] of [...entries, ...keyEntries]) log.verifyCheckpoint(entry, where);
-  const indexes = entries.map(([entry, where]) => log.verifyInclusion(entry, 'proof', where));
-  for (const [entry, where] of keyEntries) log.verifyKeyStart(entry, where);
+  const [summaryIndex, ...indexes] = checkInLog(log, entries, chain, [...keys.keys()]);
   return {
     ok: true,
     kind: 'job',
     ...logFacts(log),
     outcome: summary.outcome,
     jobId: summary.job_id,
-    summaryCid: cidOfDigest(digest),
+    summary: { cid: cidOfDigest(digest), logIndex: summaryIndex!, keyId },
     specForm: spec.facts.form,
-    receiptKeyIds: [...keys.keys()],
-    executions: receipts.map(({ receipt, digest }, i) => ({
-      executionId: receipt.execution_id,
-      outcome: receipt.outcome,
-      receiptCid: cidOfDigest(digest),
-      logIndex: indexes[i + 1]!,
+    receiptKeyIds: used,
+    executions: receipts.map((one, i) => ({
+      executionId: one.receipt.execution_id,
+      outcome: one.receipt.outcome,
+      receiptCid: cidOfDigest(one.digest),
+      logIndex: indexes[i]!,
+      keyId: one.keyId,
     })),
-    notes: [NOT_CHECKED_FOR_RETIREMENT],
+    notes: [...continuedNotes([...keys.values()]), NOT_CHECKED_FOR_RETIREMENT],
   };
+}
+
+/** All entries of a bundle under its one checkpoint; answers the indexes of the documents. */
+function checkInLog(
+  log: LogCheck,
+  documents: readonly (readonly [entry: LogLink, where: string, keyId: string])[],
+  chain: readonly Placed[],
+  keyIds: readonly string[],
+): number[] {
+  for (const [entry, where] of [...documents, ...chain]) log.verifyCheckpoint(entry, where);
+  const indexes = documents.map(([entry, where]) => log.verifyInclusion(entry, 'proof', where));
+  const starts = log.verifyKeyStarts(chain);
+  const startOf = new Map(keyIds.map((id, i) => [id, starts[starts.length - keyIds.length + i]!]));
+  for (const [i, [, where, keyId]] of documents.entries()) {
+    const after = indexes[i]! > startOf.get(keyId)!;
+    demand(after, 'key', where, `signed by the receipt key ${keyId} before it started in the log`);
+  }
+  return indexes;
+}
+
+function demandPinned(id: string, trust: Trust, where: string): void {
+  const pinned = trust.receiptKeyIds?.includes(id) ?? true;
+  demand(pinned, 'key', where, `receipt key ${id} is not one of those trusted`);
+}
+
+function continuedNotes(keys: readonly ReceiptKey[]): string[] {
+  return keys.flatMap(({ continues }) =>
+    continues === undefined
+      ? []
+      : [`this log follows ${continues.origin}, which was closed at ${continues.size} entries`],
+  );
 }
 
 interface CheckedSpec {
@@ -176,18 +214,24 @@ function checkReceipt(
   keys: ReadonlyMap<string, ReceiptKey>,
   verifiers: Verifiers,
   where: string,
-): FoundReceipt & { digest: Uint8Array } {
+): FoundReceipt & { digest: Uint8Array; keyId: string } {
   const bytes = utf8(entry.receipt);
   const receipt = within('receipt', where, () => parseExecutionReceipt(bytes));
   const statement = (digest: Uint8Array) => receiptStatement(receipt, digest);
-  const digest = verifySigned({ bytes, kind: 'receipt', statement }, entry, keys, verifiers, where);
+  const { digest, keyId } = verifySigned(
+    { bytes, kind: 'receipt', statement },
+    entry,
+    keys,
+    verifiers,
+    where,
+  );
   const { output } = receipt;
   if (output?.inline !== undefined) {
     const inline = utf8(output.inline);
     const same = inline.length === output.size && toHex(verifiers.sha256(inline)) === output.sha256;
     demand(same, 'receipt', where, 'the output in the receipt is not the one of its hash');
   }
-  return { receipt, digest, sha256: toHex(digest), where };
+  return { receipt, digest, keyId, sha256: toHex(digest), where };
 }
 
 function logFacts(log: LogCheck) {

@@ -154,8 +154,6 @@ alter table blocks alter column bytes set storage external;
 create table receipt_keys (
   key_id text primary key,
   spki bytea not null,
-  -- The envelope of the entry with which the key began in the log.
-  start_dsse_digest bytea references blocks (digest),
   created_at timestamptz not null default now()
 );
 
@@ -276,8 +274,10 @@ create table log_state (
   origin text not null unique,
   size bigint not null default 0,
   root bytea not null,
-  -- The verifier key of the log, once its first checkpoint is to be signed; never another one.
+  -- The first verifier key of the log and its id in entries, once a checkpoint is to be signed; never another one. Later
+  -- ones stand in `key_entries`.
   vkey text,
+  vkey_id text,
   -- How many entries may be shown: those that the rollback guard remembers, or all where there is no guard.
   published bigint not null default 0,
   -- What the process that last held the lead said of itself, and why it signs nothing.
@@ -286,6 +286,9 @@ create table log_state (
   refusal text,
   rollback_guard text check (rollback_guard in ('file', 'none')),
   sequencer_at timestamptz,
+  -- How often and when last a sequencer found that another one had moved the head.
+  meetings int not null default 0,
+  met_at timestamptz,
   updated_at timestamptz not null default now()
 );
 create table log_pending (
@@ -306,6 +309,37 @@ create table log_pending (
   created_at timestamptz not null default now(),
   unique (log_id, subject_kind, subject_id, version)
 );
+-- The entries `key/<key_id>/1` (a key starts) and `key/<key_id>/2` (it has ended), from when they became pending on.
+create table key_entries (
+  log_id text not null references log_state (log_id),
+  key_id text not null,
+  version int not null check (version in (1, 2)),
+  purpose text not null check (purpose in ('receipt', 'log')),
+  -- The key that signs the entry: the key itself, or another one that vouches for it.
+  signer text not null,
+  -- Verifier key of a log key.
+  vkey text check ((vkey is null) = (purpose = 'receipt')),
+  dsse_digest bytea not null references blocks (digest),
+  created_at timestamptz not null default now(),
+  primary key (log_id, key_id, version)
+);
+-- Nothing becomes pending under a key whose end entry was made: an end entry is really the last of its key, and an ended
+-- execution always has an entry to come. Who makes an end entry takes the same lock alone (store/log-keys.ts).
+create function refuse_ended_keys() returns trigger language plpgsql as $$
+declare ended text;
+begin
+  perform pg_advisory_xact_lock_shared(hashtextextended('beacon key ' || k.log_id || ' ' || k.key_id, 0))
+  from (select distinct log_id, key_id from added where subject_kind <> 'key' order by log_id, key_id) k;
+  select a.key_id into ended from added a
+  join beacon.key_entries k on k.log_id = a.log_id and k.key_id = a.key_id and k.version = 2
+  where a.subject_kind <> 'key' limit 1;
+  if ended is not null then
+    raise exception 'the key % has ended', ended using errcode = 'BK001';
+  end if;
+  return null;
+end $$;
+create trigger log_pending_keys after insert on log_pending
+  referencing new table as added for each statement execute function refuse_ended_keys();
 create table log_entries (
   log_id text not null,
   idx bigint not null,
@@ -433,7 +467,7 @@ end $$;
 grant usage on schema beacon to beacon_app;
 grant select, insert, update, delete on all tables in schema beacon to beacon_app;
 grant usage on all sequences in schema beacon to beacon_app;
-revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, log_entries, log_tiles, log_checkpoints, attempt_logs, files from beacon_app;
+revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, key_entries, log_entries, log_tiles, log_checkpoints, attempt_logs, files from beacon_app;
 revoke update, delete on events from beacon_app;
 grant update (position) on events to beacon_app;
 revoke delete on jobs, executions, attempts, log_state, feed_head, streams, admission from beacon_app;

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { createAttestActivities } from '../../activities/attest.ts';
 import { stageAttempt } from '../../activities/stage-outcome.ts';
 import { generateLogKey, type LogKey } from '../../attestation/keys/log-key.ts';
+import { fixedLogKeyring } from '../../attestation/keys/log-keyring.ts';
 import { generateReceiptKey } from '../../attestation/keys/receipt-key.ts';
-import { openLog, registerReceiptKey } from '../../attestation/log/open.ts';
+import { openLog } from '../../attestation/log/open.ts';
+import { registerFirstReceiptKey } from '../../attestation/log/receipt-keys.ts';
 import { startSequencer, type Sequencer } from '../../attestation/log/sequencer.ts';
-import { createDocumentSigner } from '../../attestation/receipt/signer.ts';
+import { fixedSigning } from '../../attestation/receipt/signing.ts';
 import type { Region } from '../../domain/jobspec/region.ts';
 import { createBusinessEvents } from '../../observability/events.ts';
 import { createLogger } from '../../observability/log.ts';
@@ -35,13 +37,12 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
   const key = generateReceiptKey();
   const logKey = generateLogKey();
   const head = await openLog(db.pool);
-  await registerReceiptKey(db.pool, head.logId, key);
+  await registerFirstReceiptKey(db.pool, head.logId, key);
   const notifier = createNotifier(db.pool);
   const wakeups = await createWakeups(db.url);
   const { attest } = createAttestActivities({
     pool: db.pool,
-    signer: createDocumentSigner(key),
-    logId: head.logId,
+    signing: fixedSigning(head.logId, key),
     software: { name: 'beacon', version: '0.0.0-test' },
     events: createBusinessEvents(log, createMetrics()),
     committed: () => notifier.notify('log'),
@@ -112,7 +113,7 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
         pool: db.pool,
         databaseUrl: db.url,
         logId: head.logId,
-        logKey,
+        logKeys: fixedLogKeyring(logKey),
         notifier,
         wakeups,
         log,

@@ -3,7 +3,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { generateReceiptKey } from '../../attestation/keys/receipt-key.ts';
-import { createDocumentSigner } from '../../attestation/receipt/signer.ts';
+import { fixedSigning } from '../../attestation/receipt/signing.ts';
 import { createAttestActivities } from '../../activities/attest.ts';
 import { createExecuteActivities } from '../../activities/execute.ts';
 import type { Backend } from '../../backends/backend.ts';
@@ -63,8 +63,7 @@ export async function startCore(backend: Backend): Promise<Core> {
           name: 'beacon',
           activities: createAttestActivities({
             pool,
-            signer: createDocumentSigner(key),
-            logId: LOG_ID,
+            signing: fixedSigning(LOG_ID, key),
             software,
             events,
             committed,

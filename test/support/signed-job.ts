@@ -1,27 +1,21 @@
 import { createHash } from 'node:crypto';
 import { generateLogKey } from '../../attestation/keys/log-key.ts';
-import { nodeSha256, nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
+import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
 import { generateReceiptKey, type ReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import {
   buildJobSummary,
-  buildKeyEntry,
+  buildFirstKeyStart,
+  buildKeyStart,
   buildReceipt,
   type SignedStatement,
 } from '../../attestation/receipt/build.ts';
 import { fromUtf8, toBase64, toHex } from '../../domain/encoding.ts';
-import { signCheckpoint } from '../../domain/log/checkpoint.ts';
-import { Frontier } from '../../domain/log/frontier.ts';
-import { treeHash } from '../../domain/log/hash.ts';
-import { rangeOfNode, subtreeRoot } from '../../domain/log/tile.ts';
-import { formatTlogProof } from '../../domain/log/tlog-proof.ts';
-import { inclusionFolds, readFolds } from '../../domain/log/tree.ts';
 import { formatVkey } from '../../domain/log/vkey.ts';
 import {
   EXECUTION_BUNDLE,
   JOB_BUNDLE,
   type ExecutionBundle,
   type JobBundle,
-  type LogLink,
 } from '../../domain/receipt/bundle.ts';
 import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
 import type { JobSummary } from '../../domain/receipt/job-summary.ts';
@@ -30,8 +24,8 @@ import { specVerifier } from '../../domain/receipt/spec-facts.ts';
 import type { Trust } from '../../domain/receipt/verdict.ts';
 import type { VerifyTools } from '../../domain/receipt/verify.ts';
 import { jobSpec, signedSpec, type SpecOptions } from './jobs.ts';
+import { logged } from './logged.ts';
 
-const hash = treeHash(nodeSha256);
 const ORIGIN = 'beacon.test/log';
 const SALT = '5a'.repeat(32);
 const ENDED_AT = '2026-01-01T00:00:10.000Z';
@@ -58,6 +52,14 @@ interface Remake {
   summary?: Partial<JobSummary>;
   /** The receipt key starts in the log after a foreign one did. */
   keySecond?: boolean;
+  /** Receipt keys of the log in the order in which they start; default the one of the job. */
+  keys?: readonly ReceiptKey[];
+  /** Which of them signs receipt `index`, and (-1) the summary; default the last one. */
+  signedBy?: (index: number) => number;
+  /** Other statements in the places of the starts. */
+  starts?: readonly SignedStatement[];
+  /** The starts come after everything else. */
+  startsLast?: boolean;
 }
 
 /** A job of three regions as it comes out of a log, with real keys, in memory. */
@@ -95,19 +97,31 @@ export async function signedJob({
     software,
   });
 
-  async function bundle(of: ExecutionReceipt[], summary: JobSummary, keySecond = false): Promise<JobBundle> {
-    const key = await buildKeyEntry(receiptKey);
-    const before = keySecond ? [await buildKeyEntry(generateReceiptKey())] : [];
-    const signedReceipts = await Promise.all(of.map((receipt) => buildReceipt(receipt, receiptKey)));
-    const signedSummary = await buildJobSummary(summary, receiptKey);
-    const all = await logged([...before, key, ...signedReceipts, signedSummary], logSigner);
-    const links = all.slice(before.length);
+  async function bundle(
+    of: ExecutionReceipt[],
+    summary: JobSummary,
+    { keySecond = false, keys = [receiptKey], startsLast = false, ...change }: Remake = {},
+  ): Promise<JobBundle> {
+    const starts = change.starts ?? (await keyStarts(keys));
+    const before = keySecond ? [await buildFirstKeyStart(generateReceiptKey())] : [];
+    const signer = (index: number) => keys[change.signedBy?.(index) ?? keys.length - 1]!;
+    const signedReceipts = await Promise.all(of.map((receipt, i) => buildReceipt(receipt, signer(i))));
+    const signedSummary = await buildJobSummary(summary, signer(-1));
+    const documents = [...signedReceipts, signedSummary];
+    const all = await logged(
+      startsLast ? [...documents, ...starts] : [...before, ...starts, ...documents],
+      logSigner,
+    );
+    const keyLinks = startsLast
+      ? all.slice(documents.length)
+      : all.slice(before.length).slice(0, starts.length);
+    const links = startsLast ? all : all.slice(before.length + starts.length);
     return {
       media_type: JOB_BUNDLE,
       spec: toBase64(spec),
-      summary: { summary: textOf(signedSummary.bytes), ...links.at(-1)! },
-      executions: signedReceipts.map((signed, i) => ({ receipt: textOf(signed.bytes), ...links[i + 1]! })),
-      key_proofs: [links[0]!],
+      summary: { summary: textOf(signedSummary.bytes), ...links[of.length]! },
+      executions: signedReceipts.map((signed, i) => ({ receipt: textOf(signed.bytes), ...links[i]! })),
+      key_proofs: keyLinks,
     };
   }
 
@@ -128,9 +142,16 @@ export async function signedJob({
     summary,
     remade: async (change) => {
       const of = change.receipts ?? receipts;
-      return bundle(of, { ...(await summaryOf(of)), ...change.summary }, change.keySecond);
+      return bundle(of, { ...(await summaryOf(of)), ...change.summary }, change);
     },
   };
+}
+
+/** The starts of receipt keys, each vouched for by the one before. */
+function keyStarts(keys: readonly ReceiptKey[]): Promise<SignedStatement[]> {
+  return Promise.all(
+    keys.map((key, i) => (i === 0 ? buildFirstKeyStart(key) : buildKeyStart(key, keys[i - 1]!))),
+  );
 }
 
 function receiptOf(origin: ExecutionReceipt['origin'], row: PlannedRow, index: number): ExecutionReceipt {
@@ -172,31 +193,4 @@ function receiptOf(origin: ExecutionReceipt['origin'], row: PlannedRow, index: n
     salt: SALT,
     software,
   };
-}
-
-/** Places statements in a log of their own and proves each under the checkpoint over all of them. */
-async function logged(
-  statements: readonly SignedStatement[],
-  signer: Parameters<typeof signCheckpoint>[1][number],
-): Promise<LogLink[]> {
-  const hashes = statements.map(({ leaf }) => hash.leaf(leaf));
-  const frontier = Frontier.empty(hash);
-  for (const leaf of hashes) frontier.append(leaf);
-  const size = hashes.length;
-  const checkpoint = await signCheckpoint({ origin: ORIGIN, size, root: frontier.root() }, [signer]);
-  const read = async (nodes: Parameters<Parameters<typeof readFolds>[2]>[0]) =>
-    nodes.map((node) => {
-      const { start, count } = rangeOfNode(node);
-      return subtreeRoot(Buffer.concat(hashes.slice(start, start + count)), hash);
-    });
-  return Promise.all(
-    statements.map(async ({ dsse, leaf }, index) => {
-      const proof = await readFolds(inclusionFolds(index, size), hash, read);
-      return {
-        dsse: textOf(dsse),
-        leaf: textOf(leaf),
-        tlog_proof: formatTlogProof({ index, proof, checkpoint }),
-      };
-    }),
-  );
 }

@@ -1,0 +1,129 @@
+/** One term of a sequencer: loads the log, signs what stands without a checkpoint, then appends until the term ends. */
+import { formatVkey } from '../../domain/log/vkey.ts';
+import { pause } from '../../domain/pause.ts';
+import { logKeyId } from '../../domain/receipt/key-statement.ts';
+import type { BusinessEvents } from '../../observability/events.ts';
+import type { Log } from '../../observability/log.ts';
+import { countWaitingForKey } from '../../store/log-pending.ts';
+import { findLog, fixVkey, requireDurability } from '../../store/log-state.ts';
+import type { Notifier, Wakeups } from '../../store/notify.ts';
+import type { Pool } from '../../store/pool.ts';
+import type { LogKeyring } from '../keys/log-keyring.ts';
+import { nodeSha256 } from '../keys/node-verifiers.ts';
+import { appendPending, type Appended } from './append.ts';
+import type { Faults } from './faults.ts';
+import type { Guard } from './guard.ts';
+import { loadLog, type LoadedLog } from './load.ts';
+import { publishHead } from './publish.ts';
+import { checkpointSigners } from './signers.ts';
+
+/** At most one checkpoint in this time: under load, batches grow instead of signatures. */
+const CHECKPOINT_SPACING_MS = 20;
+/** The net below lost notifications. */
+const POLL_MS = 50;
+/** How often entries that wait for a key are looked for and told. */
+const WAITING_CHECK_MS = 30_000;
+/** A log key that is to start is looked for so often. */
+const KEY_CHECK_MS = 1_000;
+
+export interface LeadOptions {
+  pool: Pool;
+  logId: string;
+  logKeys: LogKeyring;
+  notifier: Notifier;
+  wakeups: Wakeups;
+  /** Remembers the last signed head outside the database; without one health says `rollback_guard: none`. */
+  guard?: Guard | undefined;
+  events?: Pick<BusinessEvents, 'checkpointSigned' | 'sequencersMet' | 'entryRefused'> | undefined;
+  /** For tests. */
+  faults?: Faults | undefined;
+  log: Log;
+}
+
+export interface LeadProgress {
+  /** Everything was found in order; this is the size of the log. */
+  leading(size: number): Promise<void>;
+  /** A checkpoint of this size is shown. */
+  shown(size: number): void;
+}
+
+/** Rejects when a batch fails. */
+export async function lead(options: LeadOptions, term: AbortSignal, progress: LeadProgress): Promise<void> {
+  const { pool, logId, logKeys, guard, faults, log } = options;
+  await requireDurability(pool);
+  const { origin, vkey } = (await findLog(pool))!;
+  if (vkey === null) await fixFirstKey(options, origin);
+  let loaded: LoadedLog = await loadLog(pool, logId, guard);
+  const publish = () => {
+    const signers = checkpointSigners(loaded.keys, loaded.frontier.size, logKeys);
+    return publishHead(pool, logId, loaded, signers, { guard, faults });
+  };
+  const found = loaded.frontier.size;
+  checkpointSigners(loaded.keys, found, logKeys);
+  if (found > 0) await publish();
+  await progress.leading(found);
+  log.info({ log_id: logId, origin, size: found }, 'leading the log');
+
+  const tellWaiting = createWaitingCheck(options);
+  let lastSigned = -Infinity;
+  while (!term.aborted) {
+    const began = performance.now();
+    const holds = (wanted: string) => logKeys.find(wanted) !== undefined;
+    const appended = await appendPending(pool, logId, loaded, { holds, faults });
+    loaded = appended.log;
+    tellRefused(options, appended);
+    if (appended.entries > 0) {
+      await publish();
+      progress.shown(loaded.frontier.size);
+      lastSigned = performance.now();
+      tellAppended(options, appended, lastSigned - began);
+    } else {
+      await tellWaiting(appended.missingKeys);
+      await options.wakeups.next('log', POLL_MS, term);
+    }
+    const spacing = lastSigned + CHECKPOINT_SPACING_MS - performance.now();
+    if (spacing > 0) await pause(spacing, term);
+  }
+}
+
+/** The key with which a log begins is its identity from then on. */
+async function fixFirstKey({ pool, logId, logKeys }: LeadOptions, origin: string): Promise<void> {
+  const signer = logKeys.first.signerFor(origin);
+  await fixVkey(pool, logId, formatVkey(signer), logKeyId(signer, nodeSha256));
+}
+
+function tellAppended(
+  { logId, notifier, events }: LeadOptions,
+  { log, entries }: Appended,
+  durationMs: number,
+) {
+  notifier.notify('events');
+  events?.checkpointSigned({ logId, size: log.frontier.size, entries, durationMs });
+}
+
+function tellRefused({ logId, events }: LeadOptions, { refused }: Appended): void {
+  for (const { entry, reason } of refused) {
+    events?.entryRefused({ logId, subjectKind: entry.subjectKind, subjectId: entry.subjectId, reason });
+  }
+}
+
+/** Says now and then what stays pending because of a key: one that has not started, or a log key that is not here. */
+function createWaitingCheck({ pool, logId, logKeys, log }: LeadOptions) {
+  let nextCheck = performance.now();
+  let nextKeyCheck = performance.now();
+  return async (missingKeys: readonly string[]): Promise<void> => {
+    const now = performance.now();
+    if (missingKeys.length > 0 && now >= nextKeyCheck) {
+      nextKeyCheck = now + KEY_CHECK_MS;
+      await logKeys.reload();
+    }
+    if (now < nextCheck) return;
+    nextCheck = now + WAITING_CHECK_MS;
+    for (const vkey of missingKeys) {
+      log.warn({ log_id: logId, vkey }, 'a log key is to start that this sequencer does not hold');
+    }
+    const waiting = await countWaitingForKey(pool, logId);
+    if (waiting > 0)
+      log.warn({ log_id: logId, entries: waiting }, 'entries wait for a key that has not started');
+  };
+}
