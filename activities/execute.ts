@@ -5,6 +5,7 @@ import type { Region } from '../domain/jobspec/region.ts';
 import type { BusinessEvents } from '../observability/events.ts';
 import type { Pool } from '../store/pool.ts';
 import { appendAttemptLogs } from '../store/attempt-logs.ts';
+import { pinImage } from '../store/job-images.ts';
 import { beginAttempt, recordExternalIds, type WorkRow } from '../store/work.ts';
 import { createAttemptLog } from './attempt-log.ts';
 import { bridged } from './bridged.ts';
@@ -110,6 +111,7 @@ async function runAttempt(
   const lines = createAttemptLog((rows) => appendAttemptLogs(pool, row, rows));
   const staging = { pool, jobId: input.job, row };
   const step: Step = {
+    pinImage: (image, digest) => bridged(() => pinImage(pool, input.job, image, digest)),
     signal,
     budgetMs: row.budgetMs,
     heartbeat(next) {

@@ -8,13 +8,15 @@ import type { WorkRow } from '../store/work.ts';
 /** What a backend is given, from the signed bytes as they were received. */
 export function readWork(row: WorkRow): Work {
   const spec = parseJobSpec(parseStrictJson(row.raw));
+  const image = imageOf(spec, row.model);
   const { command, environment, resources } = spec.benchmark.container;
   return {
     executionId: row.executionId,
     attempt: row.attempt,
     name: `${row.executionId}-${row.attempt}`,
     region: row.region as Region | null,
-    image: imageOf(spec, row.model),
+    image,
+    imageDigest: row.images[image] ?? null,
     command,
     environment,
     resources: {

@@ -10,6 +10,8 @@ export interface Work {
   region: Region | null;
   /** `<registry reference>`, `oci:<path>` or `builtin:<name>`, tag already joined. */
   image: string;
+  /** `sha256:…`: the digest that `image` is for this job, once an attempt of it has found out; null before. */
+  imageDigest: string | null;
   command: string[];
   environment: Record<string, string>;
   resources: { cpu?: string; memory?: string };
@@ -36,6 +38,8 @@ export interface Step {
   budgetMs: number;
   /** Commits ids of the outside world (container, agreement) before the effect that they name is relied on. */
   record(ids: Record<string, string>): Promise<void>;
+  /** Says which digest an image is, before anything of it runs; answers the one that counts for the whole job. */
+  pinImage(image: string, digest: string): Promise<string>;
   /** What the attempt is doing now, shown in the Temporal UI. */
   heartbeat(phase: string): void;
   /** One line of the program's output; bounded by the caller. */

@@ -13,6 +13,8 @@ export interface WorkRow {
   model: string | null;
   question: string | null;
   region: string | null;
+  /** What of the job's images is resolved already: image to `sha256:…`. */
+  images: Record<string, string>;
   /** How long this attempt may run: the attempt's limit or what the earlier attempts left of the execution's. */
   budgetMs: number;
 }
@@ -45,6 +47,7 @@ interface ExecutionRow {
   region: string | null;
   cancel_requested: boolean;
   raw: Buffer;
+  images: Record<string, string>;
   spent_ms: number;
   known_state: AttemptState | null;
   known_failure: Failure | null;
@@ -73,6 +76,7 @@ export async function beginAttempt(pool: Pool, input: BeginInput): Promise<Begun
     const { rows } = await tx.query<ExecutionRow>(
       `select e.id, e.state, e.fence, e.attempt, e.model, e.question_text, e.region,
               j.cancel_requested_at is not null as cancel_requested, j.raw,
+              (select coalesce(json_object_agg(i.image, i.digest), '{}') from job_images i where i.job_id = j.id) as images,
               (select coalesce(sum(a.duration_ms), 0)::bigint from attempts a where a.execution_id = e.id) as spent_ms,
               known.state as known_state, known.failure as known_failure
        from executions e
@@ -153,6 +157,7 @@ export async function beginAttempt(pool: Pool, input: BeginInput): Promise<Begun
         attempt: input.attempt,
         fence,
         raw: row.raw,
+        images: row.images,
         model: row.model,
         question: row.question_text,
         region: input.region,

@@ -6,6 +6,7 @@ import { createJobFolder, removeFolder } from './job-folder.ts';
 import { checkedName, jobTerms, refuseEnvironment } from './job-terms.ts';
 import { isRoot, type JobUsers } from './job-users.ts';
 import { collectOutputs, type Collected } from './outputs/collect.ts';
+import type { Wanted } from './image/pinned.ts';
 import { prepare, type Ground } from './prepare.ts';
 import { Refusal } from './refusal.ts';
 import { ProgramStreams } from './streams.ts';
@@ -40,7 +41,9 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
   try {
     const terms = jobTerms(work, ground.settings);
     step.heartbeat('preparing image');
-    const prepared = await prepare(work.image, terms.command, ground, stop);
+    const pin = (digest: string): Promise<string> => step.pinImage(work.image, digest);
+    const image: Wanted = { name: work.image, digest: work.imageDigest, pin };
+    const prepared = await prepare(image, terms.command, ground, stop);
     if (prepared.isolation === 'process') refuseEnvironment(terms);
     const isolation = deps.isolation(prepared.isolation, ground);
     const files = await createJobFolder(ground.settings.stateFolder, name, work.input, user);

@@ -125,6 +125,7 @@ function bound(step: StepOf): StepOf {
     signal: step.signal,
     budgetMs: step.budgetMs,
     record: (ids) => step.record(ids),
+    pinImage: (image, digest) => step.pinImage(image, digest),
     heartbeat: (phase) => step.heartbeat(phase),
     log: (line) => step.log(line),
     store: (bytes) => step.store(bytes),

@@ -25,8 +25,9 @@ function ground(settings: Partial<LocalSettings>, bubblewrap: Machine['bubblewra
     rootfs: new RootfsCache(state.path),
   };
 }
+const pin = (digest: string): Promise<string> => Promise.resolve(digest);
 const chosen = (image: string, on: Ground): Promise<unknown> =>
-  prepare(image, [], on, new AbortController().signal).then(
+  prepare({ name: image, digest: null, pin }, [], on, new AbortController().signal).then(
     ({ isolation }) => isolation,
     (error: unknown) => (error as { failure?: object }).failure,
   );

@@ -2,6 +2,7 @@ import type { Engine } from './engine/engine.ts';
 import { layoutImage, registryImage } from './engine/images.ts';
 import { ENTRY, installProgram, readProgram } from './image/builtin.ts';
 import { findLayout, openLayout, type LayoutImage } from './image/layout.ts';
+import { pinned, type Wanted } from './image/pinned.ts';
 import { parseImage, type ImageReference } from './image/reference.ts';
 import type { RootfsCache } from './image/rootfs.ts';
 import { INSIDE } from './bubblewrap.ts';
@@ -28,25 +29,30 @@ const HOST_USERLAND = 'none: host userland';
 
 /** Chooses by kind of image and by what the operator prefers and the machine has (spec: core §9). */
 export async function prepare(
-  image: string,
+  image: Wanted,
   command: string[],
   ground: Ground,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const reference = parseImage(image);
+  const reference = parseImage(image.name);
   switch (reference.kind) {
     case 'builtin':
-      return prepareBuiltin(reference.name, command, ground);
+      return prepareBuiltin(image, reference.name, command, ground);
     case 'oci':
-      return prepareLayout(reference, command, ground, signal);
+      return prepareLayout(image, reference, command, ground, signal);
     case 'registry':
-      return prepareRegistry(reference.reference, command, ground, signal);
+      return prepareRegistry(image, reference.reference, command, ground, signal);
   }
 }
 
-async function prepareBuiltin(name: string, command: string[], ground: Ground): Promise<Prepared> {
+async function prepareBuiltin(
+  image: Wanted,
+  name: string,
+  command: string[],
+  ground: Ground,
+): Promise<Prepared> {
   const { settings, machine } = ground;
-  const program = await readProgram(settings.programsFolder, name);
+  const program = await pinned(image, (digest) => readProgram(settings.programsFolder, name, digest));
   const folder = await installProgram(settings.stateFolder, program);
   const listed = settings.processDigests.includes(program.digest);
   const confined = (): Prepared => ({
@@ -87,6 +93,7 @@ function notListed(name: string, digest: string): Refusal {
 }
 
 async function prepareLayout(
+  wanted: Wanted,
   reference: Extract<ImageReference, { kind: 'oci' }>,
   command: string[],
   ground: Ground,
@@ -95,7 +102,7 @@ async function prepareLayout(
   const { settings, machine, engine } = ground;
   const isolation = imageIsolation(ground);
   const folder = await findLayout(settings.imageFolders, reference.path);
-  const image = await openLayout(folder, reference.tag, reference.digest);
+  const image = await pinned(wanted, (digest) => openLayout(folder, reference.tag, reference.digest, digest));
   if (isolation === 'container') {
     require(engine);
     const loaded = await layoutImage(engine, image, signal);
@@ -142,6 +149,7 @@ function imageIsolation({ settings, engine }: Ground): 'container' | 'bubblewrap
 }
 
 async function prepareRegistry(
+  wanted: Wanted,
   reference: string,
   command: string[],
   ground: Ground,
@@ -151,7 +159,7 @@ async function prepareRegistry(
   const isolation = imageIsolation(ground);
   if (isolation === 'container') {
     require(engine);
-    const image = await registryImage(engine, reference, signal);
+    const image = await pinned(wanted, (digest) => registryImage(engine, reference, digest, signal));
     return {
       isolation,
       program: { kind: 'engine', image: image.id, argv: command.length > 0 ? command : null },

@@ -36,6 +36,7 @@ export function verifyCompleteness(
     check(seen.has(id), 'executions', `the receipt of execution ${id} is missing`);
   checkNumbers(summary);
   checkPlan(found, spec.planned);
+  checkImages(found);
   checkOutcome(summary, listed, spec);
 }
 
@@ -96,6 +97,19 @@ function checkPlan(found: readonly FoundReceipt[], planned: readonly PlannedRow[
   const missing = [...open.values()].find(({ times }) => times > 0);
   if (missing !== undefined)
     check(false, 'executions', `an execution of the job spec is missing (${describeRow(missing.row)})`);
+}
+
+/** A tag is one digest for the whole job: what ran under one name was the same everywhere. */
+function checkImages(found: readonly FoundReceipt[]): void {
+  const digests = new Map<string, string>();
+  for (const { receipt, where } of found) {
+    const { image_requested: name, image_executed: digest } = receipt;
+    // Null ran nothing; the host's own userland in place of an image is told as what it is.
+    if (digest === null || !digest.startsWith('sha256:')) continue;
+    const same = (digests.get(name) ?? digest) === digest;
+    check(same, where, `${name} was another image than in the other receipts of the job`);
+    digests.set(name, digest);
+  }
 }
 
 /** The job's current answers are the last of each chain of follow-ups; the success rule looks at those. */

@@ -424,6 +424,14 @@ describe('a job bundle that is signed and logged, but not true', () => {
       }),
     ],
     [
+      'ran another image in one region under the same name',
+      (job) => ({
+        receipts: job.receipts.map((receipt, i) =>
+          i === 1 ? { ...receipt, image_executed: `sha256:${'cd'.repeat(32)}` } : receipt,
+        ),
+      }),
+    ],
+    [
       'follows an execution that is not there',
       (job) => ({
         receipts: job.receipts.map((receipt, i) => (i === 0 ? { ...receipt, follows: 'gone' } : receipt)),
@@ -432,6 +440,13 @@ describe('a job bundle that is signed and logged, but not true', () => {
   ];
   it.each(lies)('is refused when it %s', async (_what, change) => {
     expect(verify(await signed.remade(change(signed)))).toMatchObject({ ok: false, link: 'completeness' });
+  });
+
+  it.each([null, 'none: host userland'])('holds where %s ran in the place of the image', async (ran) => {
+    const receipts = signed.receipts.map((receipt, i) =>
+      i === 1 ? { ...receipt, image_executed: ran } : receipt,
+    );
+    expect(verify(await signed.remade({ receipts }))).toMatchObject({ ok: true });
   });
 
   it('is refused when a question was answered again and again in the place of another', async () => {

@@ -111,6 +111,16 @@ create table attempts (
   primary key (execution_id, attempt)
 );
 
+-- Which digest each image of a job is: the first attempt that resolves a tag decides it for all, so that all regions run
+-- the same. Insert-only.
+create table job_images (
+  job_id text collate "C" not null references jobs (id),
+  image text collate "C" not null,
+  digest text collate "C" not null check (digest ~ '^sha256:[0-9a-f]{64}$'),
+  pinned_at timestamptz not null default now(),
+  primary key (job_id, image)
+);
+
 create table attempt_logs (
   execution_id uuid not null,
   attempt int not null,
@@ -467,7 +477,7 @@ end $$;
 grant usage on schema beacon to beacon_app;
 grant select, insert, update, delete on all tables in schema beacon to beacon_app;
 grant usage on all sequences in schema beacon to beacon_app;
-revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, key_entries, log_entries, log_tiles, log_checkpoints, attempt_logs, files from beacon_app;
+revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, key_entries, log_entries, log_tiles, log_checkpoints, attempt_logs, files, job_images from beacon_app;
 revoke update, delete on events from beacon_app;
 grant update (position) on events to beacon_app;
 revoke delete on jobs, executions, attempts, log_state, feed_head, streams, admission from beacon_app;

@@ -11,12 +11,16 @@ export interface Told {
   stored: Map<string, Buffer>;
   recorded: Record<string, string>;
   phases: string[];
+  /** What the attempt said its image is. */
+  pinned: string | null;
 }
 
 export interface AttemptOptions {
   budgetMs?: number;
   signal?: AbortSignal;
   work?: Partial<Work>;
+  /** Digest that another attempt of the job was faster to pin. */
+  pinnedMeanwhile?: string;
   /** Called with every line as it comes. */
   onLine?: (line: OutputLine) => void;
 }
@@ -36,7 +40,12 @@ export async function runAttempt(
   const stored = new Map<string, Buffer>();
   const recorded: Record<string, string> = {};
   const phases: string[] = [];
+  let pinned: string | null = null;
   const step: Step = {
+    async pinImage(_image, digest) {
+      pinned = digest;
+      return options.pinnedMeanwhile ?? digest;
+    },
     signal: options.signal ?? new AbortController().signal,
     budgetMs: options.budgetMs ?? BUDGET_MS,
     record: async (ids) => void Object.assign(recorded, ids),
@@ -56,7 +65,7 @@ export async function runAttempt(
     },
   };
   const outcome = await backend.execute(newWork(work), step);
-  return { outcome, lines, stored, recorded, phases };
+  return { outcome, lines, stored, recorded, phases, pinned };
 }
 
 export function newWork(work: Partial<Work> & Pick<Work, 'image'>): Work {
@@ -66,6 +75,7 @@ export function newWork(work: Partial<Work> & Pick<Work, 'image'>): Work {
     attempt: 1,
     name: `test-${process.pid}-${attempts}-1`,
     region: 'EU',
+    imageDigest: null,
     command: [],
     environment: {},
     resources: {},

@@ -23,9 +23,12 @@ export interface Podman {
 /**
  * A Docker-compatible socket of its own: own storage, own configuration, nothing of the machine's touched. The ulimits
  * are needed where the service may not raise its own. `mended`: conmon is started in the bundle's folder, because otherwise
- * Podman 4 never learns that a container was killed for memory.
+ * Podman 4 never learns that a container was killed for memory. `registry`: `host:port` of one that speaks plain HTTP.
  */
-export async function startPodman({ mended = true } = {}): Promise<Podman> {
+export async function startPodman({
+  mended = true,
+  registry,
+}: { mended?: boolean; registry?: string } = {}): Promise<Podman> {
   const folder = await mkdtemp(join(tmpdir(), 'beacon-podman-'));
   const at = (name: string): string => join(folder, name);
   await writeFile(
@@ -58,12 +61,17 @@ static_dir = "${at('static')}"
 conmon_path = ["${mended ? at('conmon') : findTool('conmon')!}"]
 `,
   );
+  await writeFile(
+    at('registries.conf'),
+    registry === undefined ? '' : `[[registry]]\nlocation = "${registry}"\ninsecure = true\n`,
+  );
   const socket = at('podman.sock');
   const environment = {
     PATH: process.env.PATH ?? '',
     HOME: folder,
     CONTAINERS_STORAGE_CONF: at('storage.conf'),
     CONTAINERS_CONF: at('containers.conf'),
+    CONTAINERS_REGISTRIES_CONF: at('registries.conf'),
   };
   const podman = findTool('podman')!;
   const service = spawn(podman, ['system', 'service', '--time=0', `unix://${socket}`], {

@@ -3,7 +3,8 @@ import { failure, type FailureCode } from '../../domain/failure.ts';
 
 /** What the backend does with one attempt: answer, fail, wait until it is aborted or released, or break. */
 export type Act =
-  | { kind: 'answer'; text: string }
+  /** `digest`: what this attempt finds the image to be, when the job does not know yet. */
+  | { kind: 'answer'; text: string; digest?: string }
   | { kind: 'fail'; code: FailureCode }
   | { kind: 'hang' }
   | { kind: 'throw'; message: string };
@@ -36,7 +37,10 @@ export function scriptedBackend(script: (work: Work, count: number) => Act): Scr
       const act = script(work, begun.length);
       switch (act.kind) {
         case 'answer':
-          return outcome(work, step, act.text);
+          return {
+            ...(await outcome(work, step, act.text)),
+            imageExecuted: await digest(work, step, act.digest),
+          };
         case 'fail':
           return { ...(await outcome(work, step, null)), failure: failure(act.code, `scripted ${act.code}`) };
         case 'throw':
@@ -51,6 +55,11 @@ export function scriptedBackend(script: (work: Work, count: number) => Act): Scr
       released.push(...names);
     },
   };
+}
+
+async function digest(work: Work, step: Step, found: string | undefined): Promise<string | null> {
+  if (work.imageDigest !== null || found === undefined) return work.imageDigest;
+  return step.pinImage(work.image, found);
 }
 
 async function outcome(work: Work, step: Step, text: string | null): Promise<Outcome> {

@@ -72,6 +72,33 @@ describe('a job', () => {
     await core.history(`job-${job}`, 'job/retried');
   });
 
+  it('runs the same image everywhere, although its tag leads somewhere else at each attempt', async () => {
+    let looks = 0;
+    const found = (): Act => ({
+      kind: 'answer',
+      text: 'hello',
+      digest: `sha256:${(++looks).toString().padStart(64, '0')}`,
+    });
+    scripts.set('example.org/moving:latest', (_, attempt) =>
+      attempt === 1 && looks > 3 ? { kind: 'fail', code: 'provider_lost' } : found(),
+    );
+    const job = await core.start({
+      image: 'example.org/moving:latest',
+      regions: ['US', 'EU', 'APAC'],
+      questions: ['one?', 'two?'],
+    });
+    expect(await core.ended(job)).toBe('completed');
+    const { rows } = await core.db.pool.query<{ requested: string; executed: string }>(
+      `select distinct convert_from(b.bytes, 'UTF8')::json ->> 'image_requested' as requested,
+              convert_from(b.bytes, 'UTF8')::json ->> 'image_executed' as executed
+       from receipts r join blocks b on b.digest = r.digest where r.job_id = $1`,
+      [job],
+    );
+    const pinned = await core.db.pool.query('select image, digest from job_images where job_id = $1', [job]);
+    expect(rows).toHaveLength(1);
+    expect(pinned.rows).toEqual([{ image: rows[0]!.requested, digest: rows[0]!.executed }]);
+  });
+
   it('goes to a fallback region and says so', async () => {
     scripts.set('builtin:not-in-us', (work) =>
       work.region === 'US' ? { kind: 'throw', message: 'no route' } : answer,

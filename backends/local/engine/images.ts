@@ -13,24 +13,63 @@ export interface EngineImage {
 
 interface Inspected {
   Id: string;
-  RepoDigests?: string[];
+  RepoDigests?: string[] | null;
 }
 
-/** Present images are used as they are; others are pulled. A tag was good for one job when its digest is known. */
+/**
+ * Present images are used as they are; others are pulled. `wanted`: the digest that it must have, of its manifest or,
+ * for an image that never saw a registry, its id.
+ */
 export async function registryImage(
   engine: Engine,
   reference: string,
+  wanted: string | null,
   signal: AbortSignal,
 ): Promise<EngineImage> {
-  let found = await inspect(engine, reference);
-  if (found === null) {
-    await pull(engine, reference, signal);
-    found = await inspect(engine, reference);
-  }
-  if (found === null)
-    throw new Refusal('image_unavailable', `the engine has no image ${reference} after pulling it`);
-  const named = found.RepoDigests?.map((entry) => /@(sha256:[0-9a-f]{64})$/.exec(entry)?.[1]).find(Boolean);
-  return { id: found.Id, digest: named ?? withAlgorithm(found.Id) };
+  const exactly = wanted ?? DIGEST.exec(reference)?.[1] ?? null;
+  const repository = repositoryOf(reference);
+  const name = exactly === null ? reference : `${repository}@${exactly}`;
+  const found = async (): Promise<EngineImage | null> => {
+    for (const candidate of exactly === null ? [name] : [name, reference, exactly]) {
+      const image = await inspect(engine, candidate);
+      if (image === null) continue;
+      const digests = digestsOf(image, repository);
+      if (exactly === null) return { id: image.Id, digest: digests[0]! };
+      if (digests.includes(exactly)) return { id: image.Id, digest: exactly };
+    }
+    return null;
+  };
+  const present = await found();
+  if (present !== null) return present;
+  await pull(engine, name, signal);
+  const pulled = await found();
+  if (pulled === null)
+    throw new Refusal('image_unavailable', `the engine has no image ${name} after pulling it`);
+  return pulled;
+}
+
+const DIGEST = /@(sha256:[0-9a-f]{64})$/;
+
+/** Without tag and digest. */
+function repositoryOf(reference: string): string {
+  const tagged = reference.replace(/@.*$/, '');
+  const colon = tagged.lastIndexOf(':');
+  return colon > tagged.lastIndexOf('/') ? tagged.slice(0, colon) : tagged;
+}
+
+/** Everything by which the image may be called, first what its own repository calls it. */
+function digestsOf({ Id: id, RepoDigests: named }: Inspected, repository: string): string[] {
+  const entries = (named ?? []).flatMap((entry) => {
+    const digest = DIGEST.exec(entry)?.[1];
+    if (digest === undefined) return [];
+    const own = entry.startsWith(`${repository}@`) || entry.endsWith(`/${repository}@${digest}`);
+    return [{ digest, own }];
+  });
+  return [
+    ...entries.filter(({ own }) => own),
+    ...entries.filter(({ own }) => !own),
+    { digest: withAlgorithm(id) },
+  ].map(({ digest }) => digest);
 }
 
 async function pull(engine: Engine, reference: string, signal: AbortSignal): Promise<void> {

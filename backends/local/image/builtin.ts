@@ -16,7 +16,12 @@ export interface BuiltinProgram {
 /** The file that is executed. */
 export const ENTRY = 'run';
 
-export async function readProgram(programsFolder: string, name: string): Promise<BuiltinProgram> {
+/** `wanted`: the digest that it must have. */
+export async function readProgram(
+  programsFolder: string,
+  name: string,
+  wanted: string | null = null,
+): Promise<BuiltinProgram> {
   const folder = join(programsFolder, name);
   let files: BuiltinProgram['files'];
   try {
@@ -27,7 +32,13 @@ export async function readProgram(programsFolder: string, name: string): Promise
   }
   if (!files.some((file) => file.path === ENTRY))
     throw new Refusal('image_invalid', `the builtin program "${name}" has no file "${ENTRY}"`);
-  return { name, digest: programDigest(files), files };
+  const digest = programDigest(files);
+  if (wanted !== null && digest !== wanted)
+    throw new Refusal(
+      'image_unavailable',
+      `the job runs "${name}" as ${wanted}, the builtin program of this machine is ${digest}`,
+    );
+  return { name, digest, files };
 }
 
 /** Digests of every program of a folder by name: what `beacon up` lists as allowed to run as a bare process. */

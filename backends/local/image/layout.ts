@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readFile, realpath } from 'node:fs/promises';
+import { access, open, readFile, realpath } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
@@ -66,13 +66,16 @@ export async function findLayout(folders: string[], path: string): Promise<strin
   );
 }
 
+/** `wanted`: the digest that it must have, wherever the tag leads by now. */
 export async function openLayout(
   folder: string,
   tag: string | null,
   digest: string | null,
+  wanted: string | null = null,
 ): Promise<LayoutImage> {
   const index = parse(INDEX, await document(join(folder, 'index.json')), 'index.json');
-  const descriptor = await choose(folder, index.manifests, tag, digest);
+  const descriptor =
+    wanted === null ? await choose(folder, index.manifests, tag, digest) : await held(folder, wanted);
   const manifestBytes = await blobDocument(folder, descriptor);
   const manifest = parse(MANIFEST, manifestBytes, 'manifest');
   const configBytes = await blobDocument(folder, manifest.config);
@@ -123,6 +126,17 @@ async function choose(
   if (!/index|manifest\.list/.test(only.mediaType)) return only;
   const nested = parse(INDEX, await blobDocument(folder, only), 'index');
   return choose(folder, nested.manifests, null, null);
+}
+
+/** A manifest that a tag may have left: its bytes stay in the layout until somebody clears it. */
+async function held(folder: string, digest: string): Promise<Descriptor> {
+  const descriptor: Descriptor = { digest, mediaType: '', size: 0 };
+  await access(blobPath(folder, descriptor)).catch((error: unknown) => {
+    throw new Refusal('image_unavailable', `the job runs ${digest}, which the layout does not hold`, {
+      cause: error,
+    });
+  });
+  return descriptor;
 }
 
 export function blobPath(folder: string, descriptor: Descriptor): string {
