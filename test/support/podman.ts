@@ -76,6 +76,8 @@ conmon_path = ["${mended ? at('conmon') : findTool('conmon')!}"]
   const podman = findTool('podman')!;
   const service = spawn(podman, ['system', 'service', '--time=0', `unix://${socket}`], {
     env: environment,
+    // An unmended conmon leaves its `oom` file there.
+    cwd: folder,
     stdio: 'ignore',
   });
   await eventually(async () => {
