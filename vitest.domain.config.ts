@@ -1,9 +1,16 @@
+import { statSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/**
- * The tests of domain/ alone, for mutation: no servers, hence no global setup. They are pure, so that one worker may
- * run all files over the same modules, which saves more than half of the time; it is a fresh one for each mutant.
- */
+/** Small files first: most mutants fall at once, and the rest of the files is then not even loaded. */
+class SmallestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const size = ({ moduleId }: TestSpecification): number => statSync(moduleId).size;
+    return files.toSorted((a, b) => size(a) - size(b));
+  }
+}
+
+/** The tests of domain/ alone, for mutation: no servers, hence no global setup. */
 export default defineConfig({
-  test: { include: ['domain/**/*.test.ts'], isolate: false },
+  test: { include: ['domain/**/*.test.ts'], sequence: { sequencer: SmallestFirst } },
 });
