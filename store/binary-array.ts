@@ -8,61 +8,48 @@ const ARRAY_HEADER_BYTES = 20;
 const LENGTH_BYTES = 4;
 const NULL_LENGTH = -1;
 
-function encodeArray(oid: number, elements: readonly (Buffer | null)[]): Buffer {
-  const size = elements.reduce(
-    (sum, element) => sum + LENGTH_BYTES + (element?.length ?? 0),
-    ARRAY_HEADER_BYTES,
-  );
-  const out = Buffer.allocUnsafe(size);
+/** How one element is written: its size, and its bytes at a place in the array. */
+interface Element<T> {
+  size(value: T): number;
+  write(out: Buffer, value: T, at: number): void;
+}
+
+const text: Element<string> = {
+  size: (value) => Buffer.byteLength(value),
+  write: (out, value, at) => void out.write(value, at),
+};
+const bytes: Element<Uint8Array> = {
+  size: (value) => value.length,
+  write: (out, value, at) => out.set(value, at),
+};
+const int: Element<number> = {
+  size: () => LENGTH_BYTES,
+  write: (out, value, at) => void out.writeInt32BE(value, at),
+};
+
+function encodeArray<T>(oid: number, { size, write }: Element<T>, values: readonly (T | null)[]): Buffer {
+  let total = ARRAY_HEADER_BYTES + LENGTH_BYTES * values.length;
+  for (const value of values) if (value !== null) total += size(value);
+  const out = Buffer.allocUnsafe(total);
   out.writeInt32BE(1, 0); // dimensions
   out.writeInt32BE(1, 4); // may hold nulls
   out.writeInt32BE(oid, 8);
-  out.writeInt32BE(elements.length, 12);
+  out.writeInt32BE(values.length, 12);
   out.writeInt32BE(1, 16); // lower bound
   let at = ARRAY_HEADER_BYTES;
-  for (const element of elements) {
-    at = out.writeInt32BE(element?.length ?? NULL_LENGTH, at);
-    if (element !== null) at += element.copy(out, at);
+  for (const value of values) {
+    const length = value === null ? NULL_LENGTH : size(value);
+    at = out.writeInt32BE(length, at);
+    if (value === null) continue;
+    write(out, value, at);
+    at += length;
   }
   return out;
 }
 
-export function textArray(values: readonly (string | null)[]): Buffer {
-  return encodeArray(
-    OID.text,
-    values.map((value) => (value === null ? null : Buffer.from(value, 'utf8'))),
-  );
-}
-
-export function jsonArray(values: readonly string[]): Buffer {
-  return encodeArray(
-    OID.json,
-    values.map((value) => Buffer.from(value, 'utf8')),
-  );
-}
-
-export function byteaArray(values: readonly Uint8Array[]): Buffer {
-  return encodeArray(
-    OID.bytea,
-    values.map((value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength)),
-  );
-}
-
-export function uuidArray(values: readonly string[]): Buffer {
-  return encodeArray(
-    OID.uuid,
-    values.map((value) => Buffer.from(value.replaceAll('-', ''), 'hex')),
-  );
-}
-
-export function intArray(values: readonly (number | null)[]): Buffer {
-  return encodeArray(
-    OID.int4,
-    values.map((value) => {
-      if (value === null) return null;
-      const bytes = Buffer.allocUnsafe(LENGTH_BYTES);
-      bytes.writeInt32BE(value);
-      return bytes;
-    }),
-  );
-}
+export const textArray = (values: readonly (string | null)[]): Buffer => encodeArray(OID.text, text, values);
+export const jsonArray = (values: readonly string[]): Buffer => encodeArray(OID.json, text, values);
+export const byteaArray = (values: readonly Uint8Array[]): Buffer => encodeArray(OID.bytea, bytes, values);
+/** Of the 16 bytes of each. */
+export const uuidArray = (values: readonly Uint8Array[]): Buffer => encodeArray(OID.uuid, bytes, values);
+export const intArray = (values: readonly (number | null)[]): Buffer => encodeArray(OID.int4, int, values);

@@ -38,6 +38,12 @@ const toRow = (row: Claimed): OutboxRow => ({
   plan: row.plan,
 });
 
+export interface Claim {
+  rows: OutboxRow[];
+  /** Nothing more can be started before a job ends. */
+  full: boolean;
+}
+
 export interface ClaimOptions {
   /** Jobs that may be open in Temporal at once. */
   window: number;
@@ -50,10 +56,7 @@ export interface ClaimOptions {
  * Leases what must be told to Temporal next: cancels, repairs and starts to be sent again that are due; then urgent
  * starts; then waiting starts, as many as the window has room for, one of each key before the second of any.
  */
-export async function claimOutbox(
-  pool: Pool,
-  { window, batch, leaseMs }: ClaimOptions,
-): Promise<OutboxRow[]> {
+export async function claimOutbox(pool: Pool, { window, batch, leaseMs }: ClaimOptions): Promise<Claim> {
   return withTransaction(pool, async (tx) => {
     const after = await lockAdmission(tx);
     const due = await tx.query<Claimed>(
@@ -74,15 +77,16 @@ export async function claimOutbox(
        returning ${CLAIMED}`,
       [batch, leaseMs],
     );
-    const take = Math.min(batch, await countRoom(tx, window));
-    if (take <= 0) return due.rows.map(toRow);
+    const room = await countRoom(tx, window);
+    const take = Math.min(batch, room);
+    if (take <= 0) return { rows: due.rows.map(toRow), full: true };
     const ids = await admitWaiting(tx, { after, take, leaseMs });
     const waiting = await tx.query<Claimed>(
       `select ${CLAIMED} from unnest($1::bigint[]) with ordinality as a (id, place)
        join outbox o on o.id = a.id join jobs j on j.id = o.job_id order by a.place`,
       [ids],
     );
-    return [...due.rows, ...waiting.rows].map(toRow);
+    return { rows: [...due.rows, ...waiting.rows].map(toRow), full: waiting.rows.length === room };
   });
 }
 

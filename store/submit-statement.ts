@@ -1,4 +1,4 @@
-import { uuidv7 } from 'uuidv7';
+import { uuidv7obj } from 'uuidv7';
 import type { Plan } from '../domain/jobspec/plan.ts';
 import { COUNTER_SHARDS } from './counters.ts';
 import { byteaArray, intArray, jsonArray, textArray, uuidArray } from './binary-array.ts';
@@ -45,7 +45,10 @@ with job as (
   from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::json[], $11::text[], $12::int[])
     as s (id, owner, form, message_sha256, request_sha256, nonce, idempotency_key, raw, name, plan, visibility, total)
   on conflict do nothing
-  returning id, owner, visibility, total, created_at
+  returning id, owner, visibility, total
+), accepted as (
+  -- The rows' own created_at, written once for all events.
+  select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
 ), execution as (
   insert into executions (id, origin_id, job_id, idx, region, model, question, question_text, visibility, owner)
   select e.id, job.id, job.id, e.idx, e.region, e.model, e.question, e.question_text, job.visibility,
@@ -56,18 +59,19 @@ with job as (
 ), event as (
   insert into events (stream, seq, type, payload, job_id, owner, visibility, actor)
   select 'job:' || job.id, 1, 'job.accepted',
-         json_build_object('job_id', job.id, 'executions', job.total, 'timestamp',
-           to_char(job.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+         ('{"job_id":"' || job.id || '","executions":' || job.total || ',"timestamp":"' || accepted.at || '"}')::json,
          job.id, job.owner, job.visibility, 'key:' || job.owner
-  from job
+  from job, accepted
 ), start as (
   insert into outbox (kind, job_id, owner) select 'start', job.id, job.owner from job
 ), counted as (
-  update counters set value = value + (select count(*) from job) where name = 'jobs_enqueued_total' and shard = $20
-), counted_executions as (
-  update counters set value = value + e.total
-  from (select visibility, sum(total) as total from job group by visibility) e
-  where name = 'executions_' || e.visibility and shard = $20
+  update counters set value = value + e.n
+  from (
+    select 'jobs_enqueued_total' as name, count(*) as n from job
+    union all
+    select 'executions_' || visibility, sum(total) from job group by visibility
+  ) e
+  where counters.name = e.name and shard = $20
 ), counted_private as (
   insert into private_executions as p (owner, shard, value)
   select owner, $20, sum(total) from job where visibility = 'private' group by owner order by owner
@@ -109,7 +113,7 @@ export async function insertBatch(db: Queryable, batch: readonly Submit[]): Prom
       textArray(jobs.map((job) => job.visibility)),
       intArray(jobs.map((job) => job.plan.executions.length)),
       textArray(work.map((execution) => execution.job)),
-      uuidArray(work.map(() => uuidv7())),
+      uuidArray(work.map(() => uuidv7obj().bytes)),
       intArray(work.map((execution) => execution.idx)),
       textArray(work.map((execution) => execution.region)),
       textArray(work.map((execution) => execution.model)),

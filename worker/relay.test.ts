@@ -104,11 +104,12 @@ describe('the relay', () => {
     expect(temporal.started.at(-1)).toBe(`job-${single}`);
   });
 
-  it('keeps at most a window of jobs in Temporal', async () => {
+  it('keeps at most a window of jobs in Temporal, and says when it is full', async () => {
     for (let count = 0; count < 6; count++) await submit();
-    await relayOnce({ ...deps, workflowWindow: 4 });
-    await relayOnce({ ...deps, workflowWindow: 4 });
+    expect(await relayOnce({ ...deps, workflowWindow: 4 })).toEqual({ told: 4, full: true });
+    expect(await relayOnce({ ...deps, workflowWindow: 4 })).toEqual({ told: 0, full: true });
     expect(temporal.started).toHaveLength(4);
+    expect(await relayOnce({ ...deps, workflowWindow: 7 })).toEqual({ told: 2, full: false });
   });
 
   it('sends a start again after 30 s without a first step, and not before', async () => {
@@ -175,7 +176,7 @@ describe('the relay', () => {
 
   it('does not take rows that another relay holds', async () => {
     await submit();
-    const claim = () => claimOutbox(db.pool, { window: 100, batch: 10, leaseMs: 15_000 });
+    const claim = async () => (await claimOutbox(db.pool, { window: 100, batch: 10, leaseMs: 15_000 })).rows;
     const [first, second] = await Promise.all([claim(), claim()]);
     expect(first.length + second.length).toBe(1);
     await later(16);

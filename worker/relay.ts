@@ -6,6 +6,7 @@
  *   quarantined  Temporal calls the request invalid: kept with the reason, tried again every hour; a cancel ends the job
  * A crash between sending and marking repeats the sending, which the deterministic workflow id absorbs.
  */
+import { pause } from '../domain/pause.ts';
 import type { BusinessEvents } from '../observability/events.ts';
 import type { Wakeups } from '../store/notify.ts';
 import {
@@ -22,6 +23,11 @@ import { runLoop, type Loop } from './loop.ts';
 import { isRetryable, type WorkflowStarter } from './temporal.ts';
 
 const POLL_MS = 500;
+/**
+ * Rest after a pass that left the window full: a pass for each notification of a busy intake would start nothing and
+ * cost the database more than the submits.
+ */
+const FULL_REST_MS = 100;
 const CLAIM_BATCH = 100;
 /** A relay that dies holding a lease blocks its rows no longer than this. */
 const LEASE_MS = 15_000;
@@ -44,18 +50,32 @@ export interface RelayDeps {
 
 export function startRelay(deps: RelayDeps): Loop {
   deps.events.outboxStarted();
+  let last: Pass | undefined;
   return runLoop({
     name: 'relay',
-    wait: (signal) => deps.wakeups.next('outbox', POLL_MS, signal),
-    step: () => relayOnce(deps),
+    async wait(signal) {
+      if (last?.full === true) await pause(FULL_REST_MS, signal);
+      // Jobs that were let in may have ended meanwhile, and their end is no notification.
+      if (last?.full !== true || last.told === 0) await deps.wakeups.next('outbox', POLL_MS, signal);
+    },
+    async step() {
+      last = await relayOnce(deps);
+      return last.told >= CLAIM_BATCH;
+    },
     failed: (error) => deps.events.outboxMarkError({ error }),
   });
 }
 
-/** One pass; true when there may be more to do at once. */
-export async function relayOnce({ pool, temporal, events, workflowWindow }: RelayDeps): Promise<boolean> {
+export interface Pass {
+  /** Rows that Temporal was told of, or that will be tried again. */
+  told: number;
+  /** The window has no room left. */
+  full: boolean;
+}
+
+export async function relayOnce({ pool, temporal, events, workflowWindow }: RelayDeps): Promise<Pass> {
   const workers = Math.max(1, await countLiveProcesses(pool, 'worker'));
-  const rows = await claimOutbox(pool, {
+  const { rows, full } = await claimOutbox(pool, {
     window: workflowWindow * workers,
     batch: CLAIM_BATCH,
     leaseMs: LEASE_MS,
@@ -84,7 +104,7 @@ export async function relayOnce({ pool, temporal, events, workflowWindow }: Rela
   if (sent.length > 0) await markStartsSent(pool, sent, RESEND_MS);
   if (done.length > 0) await dropOutbox(pool, done);
   if (sent.length + done.length > 0) events.outboxPublished(sent.length + done.length);
-  return rows.length >= CLAIM_BATCH;
+  return { told: rows.length, full };
 }
 
 async function tell(temporal: WorkflowStarter, row: OutboxRow): Promise<'told' | 'closed'> {
