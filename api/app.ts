@@ -63,7 +63,9 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: deps.log,
     // One line per answer is written by request-log.ts.
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // A logger of its own for each request would cost more than all hooks; ours name the request where they log.
+    childLoggerFactory: (log) => log,
     bodyLimit: LIMITS.requestBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
@@ -79,9 +81,9 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
     },
   }).withTypeProvider<ZodTypeProvider>() as unknown as FastifyInstance;
 
-  registerRequestLog(app, deps.events);
+  registerRequestLog(app, deps.log, deps.events);
   registerProblems(app);
-  await registerAccess(app, settings, deps.gate);
+  registerAccess(app, settings, deps.gate);
   registerPrincipals(app, settings.operatorToken);
   registerBodies(app);
   await registerOpenApi(app, deps.version);

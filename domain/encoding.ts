@@ -1,5 +1,9 @@
 /** Hex, base64 and UTF-8 without Node's Buffer. Decoders are strict: one text per value, or undefined. */
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const BASE64_VALUES = new Uint8Array(128);
+[...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].forEach((character, value) => {
+  BASE64_VALUES[character.charCodeAt(0)] = value;
+});
 /** `fromCharCode` takes its input as arguments, so long inputs go in pieces. */
 const PIECE_BYTES = 8_192;
 
@@ -30,12 +34,17 @@ export function toBase64(bytes: Uint8Array): string {
 /** Only the canonical form: padded, no white space, no bits beyond the last byte. */
 export function fromBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return toBase64(bytes.subarray(bytes.length - (bytes.length % 3 || 3))) === text.slice(-4) || text === ''
-    ? bytes
-    : undefined;
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  const bytes = new Uint8Array((text.length / 4) * 3 - padding);
+  let bits = 0;
+  let at = 0;
+  for (let i = 0; i < text.length - padding; i++) {
+    bits = (bits << 6) | BASE64_VALUES[text.charCodeAt(i)]!;
+    const step = i % 4;
+    if (step > 0) bytes[at++] = bits >> (6 - 2 * step);
+  }
+  const unused = bits & ((1 << (2 * padding)) - 1);
+  return unused === 0 ? bytes : undefined;
 }
 
 export function utf8(text: string): Uint8Array {

@@ -21,6 +21,8 @@ function isGauge({ type }: MetricJson): boolean {
 
 /** `current` without what `baseline` holds already; gauges as they are. */
 export function countedSince(current: readonly MetricJson[], baseline: readonly MetricJson[]): MetricJson[] {
+  // The usual case, and naming a thousand series every few seconds is felt by the requests that wait meanwhile.
+  if (baseline.length === 0) return [...current];
   const before = new Map<string, number>();
   for (const metric of withoutGauges(baseline)) {
     for (const value of metric.values) before.set(seriesOf(metric, value), value.value);
@@ -42,7 +44,7 @@ export function withoutZeros(metrics: readonly MetricJson[]): MetricJson[] {
     );
     const values = isGauge(metric)
       ? metric.values
-      : metric.values.filter(({ labels }) => counting.has(groupOf(labels)));
+      : metric.values.filter(({ labels }) => counting.size > 0 && counting.has(groupOf(labels)));
     return values.length === 0 ? [] : [{ ...metric, values }];
   });
 }

@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
 import type { IncomingMessage } from 'node:http';
-import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import { ApiError } from '../errors.ts';
 
@@ -16,7 +15,19 @@ export type AccessGate = (
 ) => 'host_not_allowed' | 'origin_not_allowed' | undefined;
 
 const LOOPBACK_NAME = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-const PREFLIGHT_MAX_AGE_S = 86_400;
+
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+};
+const EXPOSED = { 'access-control-expose-headers': 'X-Request-ID, ETag, Retry-After, Location' };
+const PREFLIGHT = {
+  'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
+  'access-control-allow-headers': 'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key',
+  'access-control-max-age': '86400',
+};
 
 /**
  * A web page cannot choose the Host and Origin that its browser sends, so a name that is not ours (DNS rebinding) and a
@@ -44,31 +55,31 @@ function isReached(name: string, localAddress: string | undefined): boolean {
   return isIP(address) !== 0 && localAddress?.toLowerCase().replace(/^::ffff:/, '') === address;
 }
 
-export async function registerAccess(
+/** Lets a request in or refuses it, and answers the browser's questions about other pages' requests (fetch standard). */
+export function registerAccess(
   app: FastifyInstance,
-  settings: AccessSettings,
+  { corsOrigins }: Pick<AccessSettings, 'corsOrigins'>,
   gate: AccessGate,
-): Promise<void> {
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'DENY',
-      'referrer-policy': 'no-referrer',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-    });
+): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(SECURITY_HEADERS);
     const { anyOrigin = false } = request.routeOptions.config;
     const refusal = gate(request.raw, { anyOrigin });
     if (refusal !== undefined) throw new ApiError(refusal);
+    if (anyOrigin) reply.headers({ ...EXPOSED, 'access-control-allow-origin': '*' });
+    else if (corsOrigins.length > 0) {
+      const { origin } = request.headers;
+      // A cache must not give one page what was answered to another.
+      reply.header('vary', 'Origin');
+      if (origin !== undefined && corsOrigins.includes(origin))
+        reply.headers({ ...EXPOSED, 'access-control-allow-origin': origin });
+    }
+    done();
   });
-  await app.register(cors, {
-    delegator: (request, done) => {
-      done(null, {
-        origin: request.routeOptions.config.anyOrigin === true ? '*' : [...settings.corsOrigins],
-        methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
-        allowedHeaders: ['Content-Type', 'Authorization', 'X-Admin-Token', 'X-Request-ID', 'Idempotency-Key'],
-        exposedHeaders: ['X-Request-ID', 'ETag', 'Retry-After', 'Location'],
-        maxAge: PREFLIGHT_MAX_AGE_S,
-      });
-    },
+  app.options('*', { schema: { hide: true } }, (request, reply) => {
+    const { origin, 'access-control-request-method': method } = request.headers;
+    if (origin === undefined || method === undefined)
+      throw new ApiError('bad_request', { message: 'OPTIONS is answered to a preflight only' });
+    reply.code(204).headers(PREFLIGHT).send();
   });
 }

@@ -19,13 +19,14 @@ export function registerPrincipals(app: FastifyInstance, operatorToken: string |
       );
     }
   });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { permission } = request.routeOptions.config;
     const strict = permission === 'operate' || permission === 'change-job';
     request.principal = resolve(request.headers, strict);
     if (permission === 'operate' && request.principal.kind !== 'operator') {
       throw new ApiError(operatorToken === null ? 'admin_auth_not_configured' : 'unauthorized');
     }
+    done();
   });
 }
 

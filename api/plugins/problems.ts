@@ -20,16 +20,19 @@ export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler<FastifyError>((error, request, reply) =>
     sendProblem(toApiError(error), request, reply),
   );
-  app.addHook('onRequest', async ({ raw }) => {
-    if (raw.url !== undefined && NUL.test(raw.url))
-      throw new ApiError('bad_request', { message: 'the URL holds a NUL' });
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    const holdsNul = raw.url !== undefined && NUL.test(raw.url);
+    done(holdsNul ? new ApiError('bad_request', { message: 'the URL holds a NUL' }) : undefined);
   });
   app.setNotFoundHandler((request, reply) => sendProblem(new ApiError('not_found'), request, reply));
 }
 
 export function sendProblem(error: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error.status >= 500)
-    request.log.error({ err: error.cause ?? error, code: error.code }, 'request failed');
+    request.log.error(
+      { request_id: request.id, err: error.cause ?? error, code: error.code },
+      'request failed',
+    );
   // A URL that cannot be read comes here without having met a hook.
   reply.header('x-request-id', request.id);
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS));

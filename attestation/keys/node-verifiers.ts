@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto';
 import type { Verifiers } from '../../domain/crypto.ts';
-import { concatBytes, fromHex, toHex } from '../../domain/encoding.ts';
+import { concatBytes, fromHex } from '../../domain/encoding.ts';
 import { p256Point } from '../../domain/crypto-portable.ts';
 
 const ED25519_SPKI_PREFIX = fromHex('302a300506032b6570032100')!;
@@ -10,7 +10,7 @@ const CACHED_KEYS = 256;
 const keys = new Map<string, crypto.KeyObject>();
 
 function publicKey(spki: Uint8Array): crypto.KeyObject {
-  const id = toHex(spki);
+  const id = Buffer.from(spki.buffer, spki.byteOffset, spki.length).toString('latin1');
   const cached = keys.get(id);
   if (cached !== undefined) return cached;
   const key = crypto.createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });

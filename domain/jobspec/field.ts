@@ -1,3 +1,4 @@
+import { utf8 } from '../encoding.ts';
 import type { PlainObject } from '../json/node.ts';
 import { JobSpecError } from './error.ts';
 
@@ -10,6 +11,9 @@ export interface Field {
   value: unknown;
   path: string;
 }
+
+/** Of one UTF-16 code unit; a surrogate pair has four for both. */
+const MAX_BYTES_PER_UNIT = 3;
 
 export function member(object: PlainObject, key: string, prefix = ''): Field {
   return { value: object[key] ?? undefined, path: prefix === '' ? key : `${prefix}.${key}` };
@@ -33,7 +37,7 @@ export function readText(field: Field, maxBytes: number): string | undefined {
 export function readString(field: Field, maxBytes: number): string | undefined {
   if (field.value === undefined) return undefined;
   if (typeof field.value !== 'string') throw refused(field, 'must be a string');
-  if (utf8Bytes(field.value) > maxBytes) throw refused(field, `must be at most ${maxBytes} bytes`);
+  if (!fitsUtf8(field.value, maxBytes)) throw refused(field, `must be at most ${maxBytes} bytes`);
   return field.value;
 }
 
@@ -70,11 +74,8 @@ export function quoted(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 
-function utf8Bytes(text: string): number {
-  let bytes = 0;
-  for (const character of text) {
-    const point = character.codePointAt(0)!;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
-  return bytes;
+/** Whether `text` has at most `maxBytes` in UTF-8. Only what lies between the two estimates is counted. */
+function fitsUtf8(text: string, maxBytes: number): boolean {
+  if (text.length > maxBytes) return false;
+  return MAX_BYTES_PER_UNIT * text.length <= maxBytes || utf8(text).length <= maxBytes;
 }

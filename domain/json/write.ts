@@ -14,10 +14,12 @@ export function writeJson(node: JsonNode, style: JsonStyle): string {
   if (typeof node === 'number') return writeNumber(node, style);
   if (Array.isArray(node)) return `[${node.map((item) => writeJson(item, style)).join(',')}]`;
   if (!isJsonObject(node)) return String(node);
-  const members = orderedKeys(node, style).map(
-    (key) => `${writeString(key, style)}:${writeJson(node.get(key)!, style)}`,
-  );
-  return `{${members.join(',')}}`;
+  let members = '';
+  for (const key of orderedKeys(node, style)) {
+    if (members !== '') members += ',';
+    members += `${writeString(key, style)}:${writeJson(node.get(key)!, style)}`;
+  }
+  return `{${members}}`;
 }
 
 function orderedKeys(object: JsonObject, style: JsonStyle): string[] {
