@@ -1,9 +1,8 @@
 /** Hex, base64 and UTF-8 without Node's Buffer. Decoders are strict: one text per value, or undefined. */
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const BASE64_VALUES = new Uint8Array(128);
-[...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].forEach((character, value) => {
-  BASE64_VALUES[character.charCodeAt(0)] = value;
-});
+for (let value = 0; value < BASE64.length; value++) BASE64_VALUES[BASE64.charCodeAt(value)] = value;
 /** `fromCharCode` takes its input as arguments, so long inputs go in pieces. */
 const PIECE_BYTES = 8_192;
 

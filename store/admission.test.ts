@@ -31,7 +31,7 @@ async function submit(owner: string, count: number): Promise<void> {
 async function started(claims: number, batch: number): Promise<string[]> {
   const owners: string[] = [];
   for (let claim = 0; claim < claims; claim++) {
-    const rows = await claimOutbox(db.pool, { window: 100_000, batch, leaseMs: 15_000 });
+    const { rows } = await claimOutbox(db.pool, { window: 100_000, batch, leaseMs: 15_000 });
     await markStartsSent(
       db.pool,
       rows.map((row) => row.id),

@@ -1,10 +1,11 @@
-import type { PlainObject } from '../json/node.ts';
+import type { JsonObject, PlainObject } from '../json/node.ts';
 import { LIMITS } from '../limits.ts';
 import { JobSpecError } from './error.ts';
 import {
   member,
   quoted,
   readObject,
+  readPlain,
   readString,
   readStrings,
   readText,
@@ -47,8 +48,8 @@ export interface Resources {
   gpu: string | undefined;
 }
 
-export function parseBenchmark(spec: PlainObject): Benchmark {
-  const object = readObject(member(spec, 'benchmark')) ?? empty();
+export function parseBenchmark(spec: JsonObject): Benchmark {
+  const object = readObject(member(spec, 'benchmark'));
   const at = (key: string): Field => member(object, key, 'benchmark');
   const name = readText(at('name'), LIMITS.specNameBytes);
   if (name === undefined) throw new JobSpecError('benchmark.name', 'benchmark name is required');
@@ -56,14 +57,14 @@ export function parseBenchmark(spec: PlainObject): Benchmark {
     name,
     version: readText(at('version'), LIMITS.specWordBytes),
     description: readText(at('description'), LIMITS.specTextBytes) ?? `Benchmark: ${name}`,
-    container: parseContainer(readObject(at('container')) ?? empty()),
-    input: parseInput(readObject(at('input')) ?? empty()),
-    scoring: parseScoring(readObject(at('scoring')) ?? empty()),
-    metadata: readObject(at('metadata')) ?? empty(),
+    container: parseContainer(readObject(at('container'))),
+    input: parseInput(readObject(at('input'))),
+    scoring: parseScoring(readObject(at('scoring'))),
+    metadata: readPlain(at('metadata')),
   };
 }
 
-function parseContainer(object: PlainObject): Container {
+function parseContainer(object: JsonObject): Container {
   const at = (key: string): Field => member(object, key, 'benchmark.container');
   const image = readText(at('image'), LIMITS.imageBytes);
   if (image === undefined) throw new JobSpecError(at('image').path, 'container image is required');
@@ -75,18 +76,17 @@ function parseContainer(object: PlainObject): Container {
     ),
     command: readStrings(at('command'), LIMITS.commandWords, LIMITS.commandWordBytes) ?? [],
     environment: parseEnvironment(at('environment')),
-    resources: parseResources(readObject(at('resources')) ?? empty()),
+    resources: parseResources(readObject(at('resources'))),
   };
 }
 
 function parseEnvironment(field: Field): Record<string, string> {
-  const object = readObject(field) ?? empty();
-  const names = Object.keys(object);
-  if (names.length > LIMITS.environmentEntries)
+  const object = readObject(field);
+  if (object.size > LIMITS.environmentEntries)
     throw refused(field, `must have at most ${LIMITS.environmentEntries} entries`);
   const environment = Object.create(null) as Record<string, string>;
-  for (const name of names) {
-    const entry = { value: object[name], path: `${field.path}[${quoted(name)}]` };
+  for (const [name, value] of object) {
+    const entry = { value, path: `${field.path}[${quoted(name)}]` };
     if (!VARIABLE.test(name) || name.length > LIMITS.environmentNameBytes)
       throw refused(
         entry,
@@ -102,7 +102,7 @@ function parseEnvironment(field: Field): Record<string, string> {
   return environment;
 }
 
-function parseResources(object: PlainObject): Resources {
+function parseResources(object: JsonObject): Resources {
   const at = (key: string): Field => member(object, key, 'benchmark.container.resources');
   const cpu = readText(at('cpu'), LIMITS.specWordBytes);
   const memory = readText(at('memory'), LIMITS.specWordBytes);
@@ -119,24 +119,20 @@ function parseResources(object: PlainObject): Resources {
  * `hash` must stand there but has no format: signed jobs in the field carry words such as `dummy-hash`. `type` is prompt,
  * dataset, file or command in what clients send; nothing here depends on it, so another word is kept.
  */
-function parseInput(object: PlainObject): Benchmark['input'] {
+function parseInput(object: JsonObject): Benchmark['input'] {
   const at = (key: string): Field => member(object, key, 'benchmark.input');
   const type = readText(at('type'), LIMITS.specWordBytes);
-  const data = readObject(at('data')) ?? empty();
+  const data = readPlain(at('data'));
   const hash = readText(at('hash'), LIMITS.specNameBytes);
   if (hash === undefined)
     throw new JobSpecError(at('hash').path, 'input hash is required for integrity verification');
   return { type, data, hash };
 }
 
-function parseScoring(object: PlainObject): Benchmark['scoring'] {
+function parseScoring(object: JsonObject): Benchmark['scoring'] {
   const at = (key: string): Field => member(object, key, 'benchmark.scoring');
   return {
     method: readText(at('method'), LIMITS.specNameBytes) ?? 'default',
-    parameters: readObject(at('parameters')) ?? empty(),
+    parameters: readPlain(at('parameters')),
   };
-}
-
-function empty(): PlainObject {
-  return Object.create(null) as PlainObject;
 }

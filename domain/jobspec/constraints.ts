@@ -1,4 +1,4 @@
-import type { PlainObject } from '../json/node.ts';
+import type { JsonObject } from '../json/node.ts';
 import { LIMITS } from '../limits.ts';
 import { JobSpecError } from './error.ts';
 import {
@@ -53,8 +53,8 @@ const NANOSECONDS_PER_MS = 1_000_000;
 const MAX_INT32 = 2 ** 31 - 1;
 const BACKEND_NAME = /^[a-z][a-z0-9-]{0,31}$/;
 
-export function parseConstraints(spec: PlainObject): Constraints {
-  const object = readObject(member(spec, 'constraints')) ?? {};
+export function parseConstraints(spec: JsonObject): Constraints {
+  const object = readObject(member(spec, 'constraints'));
   const at = (key: string): Field => member(object, key, 'constraints');
   const regions = readRegions(at('regions')) ?? [];
   if (regions.length === 0)
@@ -109,13 +109,13 @@ function readBackends(field: Field): string[] | undefined {
   const names = readStrings(field, LIMITS.backendsNamed, LIMITS.specWordBytes);
   names?.forEach((value, i) => {
     if (!BACKEND_NAME.test(value))
-      throw refused({ value, path: `${field.path}[${i}]` }, `is no backend: ${quoted(value)}`);
+      throw refused({ path: `${field.path}[${i}]` }, `is no backend: ${quoted(value)}`);
   });
   return names === undefined || names.length === 0 ? undefined : [...new Set(names)];
 }
 
 function readProvider(field: Field): ProviderFilter {
-  const object = readObject(field) ?? {};
+  const object = readObject(field);
   const at = (key: string): Field => member(object, key, field.path);
   const listed = (key: string): string[] =>
     readStrings(at(key), LIMITS.providersListed, LIMITS.specNameBytes) ?? [];

@@ -1,5 +1,5 @@
 import { utf8 } from '../encoding.ts';
-import type { PlainObject } from '../json/node.ts';
+import { isJsonObject, toPlain, type JsonNode, type JsonObject, type PlainObject } from '../json/node.ts';
 import { JobSpecError } from './error.ts';
 
 /**
@@ -8,23 +8,27 @@ import { JobSpecError } from './error.ts';
  * matching of the older service would let a signed `Regions` mean what the reader of the spec does not see.
  */
 export interface Field {
-  value: unknown;
+  value: JsonNode | undefined;
   path: string;
 }
 
 /** Of one UTF-16 code unit; a surrogate pair has four for both. */
 const MAX_BYTES_PER_UNIT = 3;
 
-export function member(object: PlainObject, key: string, prefix = ''): Field {
-  return { value: object[key] ?? undefined, path: prefix === '' ? key : `${prefix}.${key}` };
+export function member(object: JsonObject, key: string, prefix = ''): Field {
+  return { value: object.get(key) ?? undefined, path: prefix === '' ? key : `${prefix}.${key}` };
 }
 
-export function readObject(field: Field): PlainObject | undefined {
-  if (field.value === undefined) return undefined;
-  if (typeof field.value !== 'object' || field.value === null || Array.isArray(field.value)) {
-    throw refused(field, 'must be an object');
-  }
-  return field.value as PlainObject;
+/** Empty when it is absent. */
+export function readObject(field: Field): JsonObject {
+  if (field.value === undefined) return new Map();
+  if (!isJsonObject(field.value)) throw refused(field, 'must be an object');
+  return field.value;
+}
+
+/** As readObject, for what is handed on as it is. */
+export function readPlain(field: Field): PlainObject {
+  return toPlain(readObject(field));
 }
 
 /** The empty string counts as absent, as it did for every signer there has been. */
@@ -58,14 +62,14 @@ export function readItems(field: Field, maxItems: number): Field[] | undefined {
   if (field.value === undefined) return undefined;
   if (!Array.isArray(field.value)) throw refused(field, 'must be an array');
   if (field.value.length > maxItems) throw refused(field, `must have at most ${maxItems} items`);
-  return field.value.map((value: unknown, i) => ({ value, path: `${field.path}[${i}]` }));
+  return field.value.map((value, i) => ({ value, path: `${field.path}[${i}]` }));
 }
 
 export function readStrings(field: Field, maxItems: number, maxBytes: number): string[] | undefined {
   return readItems(field, maxItems)?.map((item) => readString(item, maxBytes)!);
 }
 
-export function refused(field: Field, what: string): JobSpecError {
+export function refused(field: Pick<Field, 'path'>, what: string): JobSpecError {
   return new JobSpecError(field.path, `${field.path} ${what}`);
 }
 

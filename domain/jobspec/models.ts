@@ -1,4 +1,4 @@
-import type { PlainObject } from '../json/node.ts';
+import { isJsonObject, type JsonObject } from '../json/node.ts';
 import { LIMITS } from '../limits.ts';
 import { readRegions } from './constraints.ts';
 import { member, quoted, readItems, readObject, readText, refused, type Field } from './field.ts';
@@ -28,7 +28,7 @@ export interface Models {
  * Models come from `models`, else from `metadata.models` (strings or objects; other items are ignored and reported),
  * else from a `metadata.model` that is a string.
  */
-export function parseModels(spec: PlainObject, metadata: PlainObject, jobRegions: Region[]): Models {
+export function parseModels(spec: JsonObject, metadata: JsonObject, jobRegions: Region[]): Models {
   const items = readItems(member(spec, 'models'), LIMITS.modelsPerJob) ?? [];
   if (items.length > 0)
     return { models: unique(items.map((item) => readModel(item, jobRegions))), ignored: [] };
@@ -44,7 +44,7 @@ export function parseModels(spec: PlainObject, metadata: PlainObject, jobRegions
 }
 
 function namesModel({ value }: Field): boolean {
-  const id: unknown = typeof value === 'object' && value !== null ? (value as PlainObject).id : value;
+  const id = isJsonObject(value) ? value.get('id') : value;
   return typeof id === 'string' && id !== '';
 }
 
@@ -54,7 +54,6 @@ function readModel(field: Field, jobRegions: Region[]): Model {
     return { id, name: id, provider: 'hybrid', image: undefined, regions: jobRegions, path: field.path };
   }
   const object = readObject(field);
-  if (object === undefined) throw refused(field, 'must be a model');
   const at = (key: string): Field => member(object, key, field.path);
   const id = readId(at('id'));
   const image = readText(at('container_image'), LIMITS.imageBytes);
@@ -85,10 +84,7 @@ function unique(models: Model[]): Model[] {
     const first = byId.get(model.id);
     if (first === undefined) byId.set(model.id, model);
     else if (JSON.stringify({ ...first, path: '' }) !== JSON.stringify({ ...model, path: '' })) {
-      throw refused(
-        { value: model, path: model.path },
-        `names the model ${quoted(model.id)} again, with other properties`,
-      );
+      throw refused(model, `names the model ${quoted(model.id)} again, with other properties`);
     }
   }
   return [...byId.values()];

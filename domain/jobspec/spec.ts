@@ -1,4 +1,4 @@
-import { isJsonObject, toPlain, type JsonNode, type PlainObject } from '../json/node.ts';
+import { isJsonObject, toPlain, type JsonNode, type JsonObject, type PlainObject } from '../json/node.ts';
 import { LIMITS } from '../limits.ts';
 import { parseTime } from '../signing/freshness.ts';
 import { parseBenchmark, type Benchmark } from './benchmark.ts';
@@ -45,10 +45,9 @@ const DEFAULT_VERSION = '1.0';
 const MAX_INT32 = 2 ** 31 - 1;
 
 /** Throws JobSpecError, which names the field. */
-export function parseJobSpec(node: JsonNode): JobSpec {
-  if (!isJsonObject(node)) throw new JobSpecError('', 'a job spec must be a JSON object');
-  const spec = toPlain(node);
-  const metadata = readObject(member(spec, 'metadata')) ?? (Object.create(null) as PlainObject);
+export function parseJobSpec(spec: JsonNode): JobSpec {
+  if (!isJsonObject(spec)) throw new JobSpecError('', 'a job spec must be a JSON object');
+  const metadata = readObject(member(spec, 'metadata'));
   const id = readId(spec);
   const ownVersion = readText(member(spec, 'version'), LIMITS.specWordBytes) ?? DEFAULT_VERSION;
   const benchmark = parseBenchmark(spec);
@@ -64,14 +63,14 @@ export function parseJobSpec(node: JsonNode): JobSpec {
     questions: readQuestions(spec, version, benchmark.name),
     models,
     visibility: readVisibility(spec, metadata),
-    metadata,
+    metadata: toPlain(metadata),
     nonce: readText(member(metadata, 'nonce', 'metadata'), LIMITS.nonceBytes),
     walletAuth: readWallet(spec),
     ignored,
   };
 }
 
-function readId(spec: PlainObject): string | undefined {
+function readId(spec: JsonObject): string | undefined {
   for (const field of [member(spec, 'id'), member(spec, 'jobspec_id')]) {
     const id = readText(field, LIMITS.specTextBytes);
     if (id === undefined) continue;
@@ -86,7 +85,7 @@ function readId(spec: PlainObject): string | undefined {
   return undefined;
 }
 
-function readQuestions(spec: PlainObject, version: string, benchmarkName: string): string[] {
+function readQuestions(spec: JsonObject, version: string, benchmarkName: string): string[] {
   const field = member(spec, 'questions');
   const required = version.toLowerCase() === 'v1' && benchmarkName.toLowerCase().includes('bias');
   const items = readItems(field, LIMITS.executionsPerJob);
@@ -104,21 +103,21 @@ function readQuestions(spec: PlainObject, version: string, benchmarkName: string
 }
 
 /** Private wins: who says it in either place means it. */
-function readVisibility(spec: PlainObject, metadata: PlainObject): JobSpec['visibility'] {
+function readVisibility(spec: JsonObject, metadata: JsonObject): JobSpec['visibility'] {
   const field = member(spec, 'visibility');
   const visibility = readText(field, LIMITS.specWordBytes) ?? 'public';
   if (visibility !== 'public' && visibility !== 'private')
     throw refused(field, 'must be "public" or "private"');
-  return metadata.visibility === 'private' ? 'private' : visibility;
+  return metadata.get('visibility') === 'private' ? 'private' : visibility;
 }
 
-function readWallet(spec: PlainObject): PlainObject | undefined {
-  const wallet = readObject(member(spec, 'wallet_auth')) ?? {};
-  return Object.keys(wallet).length === 0 ? undefined : wallet;
+function readWallet(spec: JsonObject): PlainObject | undefined {
+  const wallet = readObject(member(spec, 'wallet_auth'));
+  return wallet.size === 0 ? undefined : toPlain(wallet);
 }
 
 /** Members of the contract that change nothing here still have their type. */
-function checkUnused(spec: PlainObject): void {
+function checkUnused(spec: JsonObject): void {
   readInteger(member(spec, 'runs'), 0, MAX_INT32);
   readString(member(spec, 'signature'), LIMITS.specNameBytes);
   readString(member(spec, 'public_key'), LIMITS.specNameBytes);
