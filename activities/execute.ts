@@ -6,10 +6,12 @@ import type { BusinessEvents } from '../observability/events.ts';
 import type { Pool } from '../store/pool.ts';
 import { appendAttemptLogs } from '../store/attempt-logs.ts';
 import { pinImage } from '../store/job-images.ts';
-import { beginAttempt, recordExternalIds, type WorkRow } from '../store/work.ts';
+import { beginAttempt } from '../store/begin-attempt.ts';
+import { recordExternalIds, type WorkRow } from '../store/work.ts';
 import { createAttemptLog } from './attempt-log.ts';
+import type { Attester } from './attester.ts';
 import { bridged } from './bridged.ts';
-import { stageBytes } from './stage-bytes.ts';
+import { stageBytes, type HeldBytes } from './stage-bytes.ts';
 import { stageAttempt, stageCancelled, stageLost } from './stage-outcome.ts';
 import { readWork } from './work.ts';
 
@@ -26,6 +28,8 @@ export interface ExecuteInput {
 export type ExecuteResult =
   /** The attempt succeeded: attest it. */
   | { kind: 'staged'; attempt: number }
+  /** The attempt succeeded, and its execution has ended with it. */
+  | { kind: 'attested' }
   | { kind: 'failed'; attempt: number; code: FailureCode; retryable: boolean }
   /** The attempt's worker went away; `next` is the number to go on with. `known`: it was found lost, not lost now. */
   | { kind: 'lost'; next: number; known?: boolean }
@@ -34,6 +38,8 @@ export type ExecuteResult =
 export interface ExecuteDeps {
   pool: Pool;
   backends: ReadonlyMap<string, Backend>;
+  /** Ends an execution together with its successful attempt; absent where there is no receipt key. */
+  attester?: Attester | undefined;
   events: BusinessEvents;
   /** Called after each commit that wrote events. */
   committed(): void;
@@ -97,7 +103,7 @@ export function createExecuteActivities(deps: ExecuteDeps) {
 }
 
 async function runAttempt(
-  { pool, events, committed }: ExecuteDeps,
+  { pool, attester, events, committed }: ExecuteDeps,
   backend: Backend,
   input: ExecuteInput,
   row: WorkRow,
@@ -109,7 +115,8 @@ async function runAttempt(
   const stop = new AbortController();
   const signal = AbortSignal.any([context.cancellationSignal, stop.signal]);
   const lines = createAttemptLog((rows) => appendAttemptLogs(pool, row, rows));
-  const staging = { pool, jobId: input.job, row };
+  const held: HeldBytes = new Map();
+  const staging = { pool, jobId: input.job, row, held, attester, events };
   const step: Step = {
     pinImage: (image, digest) => bridged(() => pinImage(pool, input.job, image, digest)),
     signal,
@@ -119,7 +126,7 @@ async function runAttempt(
       beat();
     },
     log: (line) => lines.add(line),
-    store: (bytes) => stageBytes(pool, bytes),
+    store: (bytes) => stageBytes(pool, bytes, held),
     async record(ids) {
       if (await bridged(() => recordExternalIds(pool, row, ids))) return;
       const fenced = new FencedOff(`attempt ${row.attempt} of ${row.executionId} was fenced off`);
@@ -157,9 +164,10 @@ async function runAttempt(
           : failure('execution_timeout', `no running time is left of ${input.timeout_ms} ms`)
         : outcome.failure;
     const kept = await stageAttempt(staging, outcome, why);
-    committed();
-    if (!kept) return { kind: 'lost', next: input.attempt + 1 };
+    if (kept === 'attested') return { kind: 'attested' };
+    if (kept === 'fenced') return { kind: 'lost', next: input.attempt + 1 };
     if (why === undefined) return { kind: 'staged', attempt: input.attempt };
+    committed();
     events.attemptFailed({
       executionId: row.executionId,
       attempt: input.attempt,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAttestActivities } from '../activities/attest.ts';
+import { createAttester } from '../activities/attester.ts';
 import { createBusinessEvents } from '../observability/events.ts';
 import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
@@ -75,7 +75,7 @@ async function attestedJob(logId: string, key: ReturnType<typeof generateReceipt
   const raw = signedSpec(jobSpec({ regions: ['US', 'EU', 'APAC'], questions: ['Who?', 'Where?', 'When?'] }));
   const job = { ...submitOf(raw), form: tools.verifySpec(raw).form };
   await submitter.submit(job);
-  const { attest } = createAttestActivities({
+  const { attest } = createAttester({
     pool,
     signing: fixedSigning(logId, key),
     software: { name: 'beacon', version: 'test' },

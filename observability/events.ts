@@ -75,6 +75,10 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
         'attempt failed',
       );
     },
+    /** An execution could not be attested together with its attempt; its workflow attests it. */
+    attestDeferred(event: { executionId: string; error: unknown }): void {
+      log.warn({ execution_id: event.executionId, err: event.error }, 'attested later');
+    },
     executionEnded(event: ExecutionEnded): void {
       const region = event.region ?? NO_REGION;
       log.info(

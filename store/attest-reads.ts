@@ -1,7 +1,7 @@
 import type { Failure } from '../domain/failure.ts';
 import type { Plan } from '../domain/jobspec/plan.ts';
 import type { AttemptState, ExecutionState } from '../domain/states.ts';
-import type { Queryable } from './pool.ts';
+import { prepared, type Queryable } from './pool.ts';
 
 /** The job that executions belong to, as a receipt states it. */
 export interface AttestedJob {
@@ -49,6 +49,30 @@ export interface AttestedExecution {
   files: (AttestedFile & { attempt: number })[];
 }
 
+const READ = prepared(
+  'read-for-attest',
+  `select j.id, j.owner, j.form, j.raw, sha256(j.raw) as "specSha256", j.visibility, j.plan,
+          j.cancel_requested_at is not null as "cancelRequested",
+          (select coalesce(json_agg(row_to_json(x)), '[]') from (
+             select e.id, e.idx as index, e.state, e.follows, e.region, e.model, e.question as question_index,
+                    e.question_text as question,
+                    (select coalesce(json_agg(json_build_object(
+                       'attempt', a.attempt, 'state', a.state, 'backend', a.backend, 'region', a.region,
+                       'external_ids', a.external_ids, 'outcome', a.outcome, 'failure', a.failure,
+                       'duration_ms', a.duration_ms, 'created_at', a.created_at, 'ended_at', a.ended_at)
+                       order by a.attempt), '[]')
+                     from attempts a where a.execution_id = e.id) as attempts,
+                    (select coalesce(json_agg(json_build_object(
+                       'attempt', f.attempt, 'name', f.name, 'size', f.size, 'mime', f.mime,
+                       'sha256', encode(f.sha256, 'hex'), 'cid', f.cid) order by f.name collate "C"), '[]')
+                     from files f where f.execution_id = e.id and f.direction = 'output') as files
+             from executions e
+             where e.job_id = $1 and e.follows is null and (e.idx = any($2::int[]) or $2 is null and e.receipt_cid is null)
+             order by e.idx limit $3
+           ) x) as executions
+   from jobs j where j.id = $1`,
+);
+
 /** What `attest` builds receipts from: stored values only. */
 export async function readForAttest(
   db: Queryable,
@@ -56,53 +80,13 @@ export async function readForAttest(
   indexes: readonly number[] | 'open',
   limit: number,
 ): Promise<{ job: AttestedJob; raw: Buffer; executions: AttestedExecution[] }> {
-  const jobs = await db.query<{
-    id: string;
-    owner: string;
-    form: string;
-    raw: Buffer;
-    spec_sha256: Buffer;
-    visibility: string;
-    plan: Plan;
-    cancel_requested: boolean;
-  }>(
-    `select id, owner, form, raw, sha256(raw) as spec_sha256, visibility, plan,
-            cancel_requested_at is not null as cancel_requested
-     from jobs where id = $1`,
-    [jobId],
+  const { rows } = await db.query<AttestedJob & { raw: Buffer; executions: AttestedExecution[] }>(
+    READ([jobId, indexes === 'open' ? null : indexes, limit]),
   );
-  const job = jobs.rows[0];
-  if (job === undefined) throw new Error(`no job ${jobId}`);
-  const { rows: executions } = await db.query<AttestedExecution>(
-    `select e.id, e.idx as index, e.state, e.follows, e.region, e.model, e.question as question_index,
-            e.question_text as question,
-            (select coalesce(json_agg(json_build_object(
-               'attempt', a.attempt, 'state', a.state, 'backend', a.backend, 'region', a.region,
-               'external_ids', a.external_ids, 'outcome', a.outcome, 'failure', a.failure, 'duration_ms', a.duration_ms,
-               'created_at', a.created_at, 'ended_at', a.ended_at) order by a.attempt), '[]')
-             from attempts a where a.execution_id = e.id) as attempts,
-            (select coalesce(json_agg(json_build_object(
-               'attempt', f.attempt, 'name', f.name, 'size', f.size, 'mime', f.mime,
-               'sha256', encode(f.sha256, 'hex'), 'cid', f.cid) order by f.name collate "C"), '[]')
-             from files f where f.execution_id = e.id and f.direction = 'output') as files
-     from executions e
-     where e.job_id = $1 and e.follows is null and (e.idx = any($2) or $2 is null and e.receipt_cid is null)
-     order by e.idx limit $3`,
-    [jobId, indexes === 'open' ? null : indexes, limit],
-  );
-  return {
-    job: {
-      id: job.id,
-      owner: job.owner,
-      form: job.form,
-      specSha256: job.spec_sha256,
-      visibility: job.visibility,
-      plan: job.plan,
-      cancelRequested: job.cancel_requested,
-    },
-    raw: job.raw,
-    executions,
-  };
+  const row = rows[0];
+  if (row === undefined) throw new Error(`no job ${jobId}`);
+  const { raw, executions, ...job } = row;
+  return { job, raw, executions };
 }
 
 /** Executions of a job that have no receipt yet. */

@@ -2,7 +2,7 @@ import type { Failure } from '../domain/failure.ts';
 import { isTerminal, type ExecutionState, type TerminalOutcome } from '../domain/states.ts';
 import type { AttestedExecution, AttestedJob } from './attest-reads.ts';
 import { eventColumns, type JobEvent } from './job-head.ts';
-import type { Transaction } from './pool.ts';
+import { prepared, type Transaction } from './pool.ts';
 import { visibleToOf } from './principals.ts';
 
 /** A signed document, its envelope and its log leaf, ready to be stored. */
@@ -69,6 +69,47 @@ export async function lockForAttest(
   return { ready, changed };
 }
 
+const END = prepared(
+  'end-executions',
+  `with e as (
+     select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+                          $9::text[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+                          $16::text[], $17::bigint[], $18::int[])
+       as e (id, cid, digest, dsse_digest, dsse_cid, key_id, outcome, leaf, output_cid, output_sha256, failure, provider,
+             claimed, observed, started_at, ended_at, duration_ms, attempt)
+   ), new_blocks as (
+     insert into blocks (digest, bytes) select * from unnest($19::bytea[], $20::bytea[]) on conflict do nothing
+   ), new_receipts as (
+     insert into receipts (execution_id, cid, digest, dsse_digest, key_id, job_id, outcome)
+     select id, cid, digest, dsse_digest, key_id, $21, outcome from e
+   ), new_cids as (
+     insert into cids (cid, digest, kind, visible_to, job_id, execution_id)
+     select cid, digest, 'receipt', $25, $21, id from e union all select dsse_cid, dsse_digest, 'dsse', $25, $21, id from e
+     on conflict do nothing
+   ), file_cids as (
+     -- In order, so that no two transactions with the same files wait for each other.
+     insert into cids (cid, digest, kind, visible_to, job_id, execution_id)
+     select distinct on (cid) cid, sha256, 'file', $25, $21, id from (
+       select f.cid, f.sha256, e.id from files f join e on e.id = f.execution_id where f.cid is not null
+       union all
+       select e.output_cid, e.output_sha256, e.id from e where e.output_cid is not null
+     ) kept order by cid
+     on conflict do nothing
+   ), cut_off as (
+     update attempts a set state = 'lost', ended_at = now() from e
+     where a.execution_id = e.id and a.state in ('intended', 'active', 'uncertain')
+   ), pending as (
+     insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid, job_id, execution_id, owner, visibility)
+     select $22, 'receipt', id::text, 1, leaf, key_id, cid, $21, id, $23, $24 from e order by e.id
+   )
+   update executions x
+   set state = e.outcome, fence = x.fence + 1, failure = e.failure::json, provider = e.provider,
+       region_claimed = e.claimed, region_observed = e.observed, output_sha256 = e.output_sha256, receipt_cid = e.cid,
+       started_at = coalesce(e.started_at::timestamptz, x.started_at), ended_at = e.ended_at::timestamptz,
+       duration_ms = e.duration_ms, attempt = coalesce(e.attempt, x.attempt), phase = null
+   from e where x.id = e.id`,
+);
+
 /**
  * Makes executions terminal with their receipts, blocks and pending log entries. Attempts still under way are fenced
  * off: their backends may go on for a moment, but can write nothing.
@@ -79,38 +120,8 @@ export async function endExecutions(
   logId: string,
   ends: readonly ExecutionEnd[],
 ): Promise<void> {
-  await storeSigned(
-    tx,
-    ends.map((end) => end.receipt),
-  );
   await tx.query(
-    `with e as (
-       select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                            $13::text[], $14::bytea[])
-         as e (id, cid, digest, dsse_digest, dsse_cid, key_id, outcome, leaf, output_cid, output_sha256)
-     ), new_receipts as (
-       insert into receipts (execution_id, cid, digest, dsse_digest, key_id, job_id, outcome)
-       select id, cid, digest, dsse_digest, key_id, $9, outcome from e
-     ), new_cids as (
-       insert into cids (cid, digest, kind, visible_to, job_id, execution_id)
-       select cid, digest, 'receipt', $15, $9, id from e union all select dsse_cid, dsse_digest, 'dsse', $15, $9, id from e
-       on conflict do nothing
-     ), file_cids as (
-       -- In order, so that no two transactions with the same files wait for each other.
-       insert into cids (cid, digest, kind, visible_to, job_id, execution_id)
-       select distinct on (cid) cid, sha256, 'file', $15, $9, id from (
-         select f.cid, f.sha256, e.id from files f join e on e.id = f.execution_id where f.cid is not null
-         union all
-         select e.output_cid, e.output_sha256, e.id from e where e.output_cid is not null
-       ) kept order by cid
-       on conflict do nothing
-     ), cut_off as (
-       update attempts a set state = 'lost', ended_at = now() from e
-       where a.execution_id = e.id and a.state in ('intended', 'active', 'uncertain')
-     )
-     insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid, job_id, execution_id, owner, visibility)
-     select $10, 'receipt', id::text, 1, leaf, key_id, cid, $9, id, $11, $12 from e order by e.id`,
-    [
+    END([
       ends.map((end) => end.execution.id),
       ends.map((end) => end.receipt.cid),
       ends.map((end) => end.receipt.digest),
@@ -119,38 +130,24 @@ export async function endExecutions(
       ends.map((end) => end.receipt.keyId),
       ends.map((end) => end.outcome),
       ends.map((end) => end.receipt.leaf),
-      job.id,
-      logId,
-      job.owner,
-      job.visibility,
       ends.map((end) => end.outputCid),
       ends.map((end) => end.outputSha256),
-      visibleToOf(job),
-    ],
-  );
-  await tx.query(
-    `update executions x set state = e.outcome, fence = x.fence + 1, failure = e.failure::json, provider = e.provider,
-            region_claimed = e.claimed, region_observed = e.observed, output_sha256 = e.output, receipt_cid = e.cid,
-            started_at = coalesce(e.started_at::timestamptz, x.started_at), ended_at = e.ended_at::timestamptz,
-            duration_ms = e.duration_ms, attempt = coalesce(e.attempt, x.attempt), phase = null
-     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
-                 $9::text[], $10::text[], $11::bigint[], $12::int[])
-       as e (id, outcome, failure, provider, claimed, observed, output, cid, started_at, ended_at, duration_ms, attempt)
-     where x.id = e.id`,
-    [
-      ends.map((end) => end.execution.id),
-      ends.map((end) => end.outcome),
       ends.map((end) => (end.failure === null ? null : JSON.stringify(end.failure))),
       ends.map((end) => end.provider),
       ends.map((end) => end.regionClaimed),
       ends.map((end) => end.regionObserved),
-      ends.map((end) => end.outputSha256),
-      ends.map((end) => end.receipt.cid),
       ends.map((end) => end.startedAt),
       ends.map((end) => end.endedAt),
       ends.map((end) => end.durationMs),
       ends.map((end) => end.decidedBy),
-    ],
+      ends.flatMap(({ receipt }) => [receipt.digest, receipt.dsseDigest]),
+      ends.flatMap(({ receipt }) => [receipt.bytes, receipt.dsse]),
+      job.id,
+      logId,
+      job.owner,
+      job.visibility,
+      visibleToOf(job),
+    ]),
   );
 }
 
@@ -162,31 +159,32 @@ export interface JobHead {
   cancelRequested: boolean;
 }
 
+const COUNT_DOWN = prepared(
+  'count-down',
+  `with head as (
+     update jobs set open = open - $2::int, completed = completed + $3::int, seq = seq + $2::int,
+            state = case when state = 'accepted' then 'running' else state end,
+            started_at = coalesce(started_at, now())
+     where id = $1
+     returning id, open, total, completed, seq, owner, visibility,
+               cancel_requested_at is not null as "cancelRequested"
+   ), told as (
+     insert into events (stream, seq, type, payload, job_id, execution_id, owner, visibility)
+     select 'job:' || head.id, head.seq - $2::int + e.ord, e.type, e.payload::json, head.id, e.execution_id, head.owner,
+            head.visibility
+     from unnest($4::text[], $5::text[], $6::uuid[]) with ordinality as e (type, payload, execution_id, ord), head
+   ), gone as (delete from outbox where job_id = $1 and kind = 'start')
+   select open, total, completed, "cancelRequested" from head`,
+);
+
 /** Counts the ends down on the job's row and appends their events: takes the job's lock, last in the order of locks. */
 export async function countDown(
   tx: Transaction,
   jobId: string,
   ends: readonly ExecutionEnd[],
 ): Promise<JobHead> {
-  const { rows } = await tx.query<{
-    open: number;
-    total: number;
-    completed: number;
-    cancel_requested: boolean;
-  }>(
-    `with head as (
-       update jobs set open = open - $2, completed = completed + $3, seq = seq + $2,
-              state = case when state = 'accepted' then 'running' else state end,
-              started_at = coalesce(started_at, now())
-       where id = $1
-       returning id, open, total, completed, seq, owner, visibility, cancel_requested_at is not null as cancel_requested
-     ), told as (
-       insert into events (stream, seq, type, payload, job_id, execution_id, owner, visibility)
-       select 'job:' || head.id, head.seq - $2 + e.ord, e.type, e.payload::json, head.id, e.execution_id, head.owner, head.visibility
-       from unnest($4::text[], $5::text[], $6::uuid[]) with ordinality as e (type, payload, execution_id, ord), head
-     ), gone as (delete from outbox where job_id = $1 and kind = 'start')
-     select open, total, completed, cancel_requested from head`,
-    [
+  const { rows } = await tx.query<JobHead>(
+    COUNT_DOWN([
       jobId,
       ends.length,
       ends.filter((end) => end.outcome === 'completed').length,
@@ -194,24 +192,7 @@ export async function countDown(
         ends.map((end) => end.event),
         new Date(),
       ).slice(0, 3),
-    ],
+    ]),
   );
-  const head = rows[0]!;
-  return {
-    open: head.open,
-    total: head.total,
-    completed: head.completed,
-    cancelRequested: head.cancel_requested,
-  };
-}
-
-/** Keeps the blocks of signed documents. */
-export async function storeSigned(tx: Transaction, documents: readonly SignedDocument[]): Promise<void> {
-  await tx.query(
-    `insert into blocks (digest, bytes) select * from unnest($1::bytea[], $2::bytea[]) on conflict do nothing`,
-    [
-      documents.flatMap((document) => [document.digest, document.dsseDigest]),
-      documents.flatMap((document) => [document.bytes, document.dsse]),
-    ],
-  );
+  return rows[0]!;
 }

@@ -3,7 +3,7 @@ import { jobSpec, signedSpec, submitOf } from '../test/support/jobs.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
 import { pinImage } from './job-images.ts';
 import { createSubmitter } from './submit.ts';
-import { beginAttempt } from './work.ts';
+import { beginAttempt } from './begin-attempt.ts';
 
 let db: TestDatabase;
 beforeAll(async () => {

@@ -49,6 +49,14 @@ export function createPool({ databaseUrl, max = 10, name, role = 'beacon_app' }:
   return pool;
 }
 
+/**
+ * A statement of the hot path: each connection parses and plans it once. `name` must be its own; changing the text of a
+ * statement that is in use is safe, because every process brings its own connections.
+ */
+export function prepared(name: string, text: string): (values: unknown[]) => pg.QueryConfig {
+  return (values) => ({ name, text, values });
+}
+
 /** Runs `work` in one transaction; rolls back and rethrows when it throws. */
 export async function withTransaction<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool.connect();

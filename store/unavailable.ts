@@ -24,3 +24,8 @@ export function isUnavailable(error: unknown): boolean {
     UNAVAILABLE_MESSAGES.test(error.message)
   );
 }
+
+/** Whether a row that must be unique was there already (PostgreSQL, appendix A: unique_violation). */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '23505';
+}

@@ -4,7 +4,9 @@ import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
 import { requestCancel } from './cancel.ts';
 import { createSubmitter, type Submitter } from './submit.ts';
 import { appendAttemptLogs } from './attempt-logs.ts';
-import { beginAttempt, recordExternalIds, stageOutcome, type Begun, type WorkRow } from './work.ts';
+import { beginAttempt, type Begun } from './begin-attempt.ts';
+import { withTransaction } from './pool.ts';
+import { recordExternalIds, stageOutcome, type StagedOutcome, type WorkRow } from './work.ts';
 
 let db: TestDatabase;
 let submitter: Submitter;
@@ -40,8 +42,19 @@ async function begun(jobId: string, attempt: number, timeoutMs?: number): Promis
   return answer.work;
 }
 
-const stage = (work: WorkRow, jobId: string, state: 'succeeded' | 'failed' = 'succeeded', durationMs = 1) =>
-  stageOutcome(db.pool, work, { state, outcome: {}, failure: null, durationMs, files: [], jobId });
+const stage = (work: WorkRow, jobId: string, staged: Partial<StagedOutcome> = {}) =>
+  withTransaction(db.pool, (tx) =>
+    stageOutcome(tx, work, {
+      state: 'succeeded',
+      outcome: {},
+      failure: null,
+      durationMs: 1,
+      files: [],
+      blobs: [],
+      jobId,
+      ...staged,
+    }),
+  );
 
 describe('an attempt', () => {
   it('never begins twice under one number', async () => {
@@ -73,25 +86,26 @@ describe('an attempt', () => {
     expect(rows).toEqual([]);
   });
 
+  it('that is kept again, because the first answer was lost, is still kept', async () => {
+    const job = await submit();
+    const work = await begun(job, 1);
+    expect(await stage(work, job)).toBe(true);
+    expect(await stage(work, job)).toBe(true);
+    expect(await stage(work, job, { state: 'lost' })).toBe(false);
+  });
+
   it('gets what the earlier ones left of the time', async () => {
     const job = await submit();
     const first = await begun(job, 1, 40_000);
     expect(first.budgetMs).toBe(30_000);
-    await stage(first, job, 'failed', 25_000);
+    await stage(first, job, { state: 'failed', durationMs: 25_000 });
     expect((await begun(job, 2, 40_000)).budgetMs).toBe(15_000);
   });
 
   it('that a forgotten workflow cancelled does not stop a job that nobody cancelled', async () => {
     const job = await submit();
     const work = await begun(job, 1);
-    await stageOutcome(db.pool, work, {
-      state: 'cancelled',
-      outcome: null,
-      failure: null,
-      durationMs: null,
-      files: [],
-      jobId: job,
-    });
+    await stage(work, job, { state: 'cancelled', outcome: null, durationMs: null });
     expect(await begin(job, 1)).toMatchObject({ kind: 'lost', next: 2 });
     await requestCancel(db.pool, { jobId: job, actor: 'test' });
     expect(await begin(job, 1)).toEqual({ kind: 'stopped', reason: 'cancelled' });

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { createAttestActivities } from '../activities/attest.ts';
+import { createAttester, type Attester } from '../activities/attester.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
 import { loadLogKeyring } from '../attestation/keys/log-keyring.ts';
 import { fileGuard } from '../attestation/log/guard.ts';
@@ -127,17 +128,19 @@ const keyFile = (settings: Values, name: string): string =>
   path.join(settings.BEACON_STATE ?? '.beacon', 'keys', name);
 
 /** `beacon worker`: Temporal workers for the queues named, default all that this machine can serve. */
-export async function startWorkerRole(settings: Values, log: Log, queues?: readonly string[]): Promise<Role> {
+export async function startWorkerRole(
+  settings: Values,
+  log: Log,
+  queues?: readonly string[],
+  openBackend = localBackend,
+): Promise<Role> {
   const temporal = requireTemporal(settings);
   const process = await composeProcess('worker', settings, log);
   try {
     const { pool, notifier, events } = process;
     const serves = (queue: string): boolean => queues === undefined || queues.includes(queue);
-    const committed = (): void => {
-      notifier.notify('events');
-      notifier.notify('log');
-    };
     const workers = [];
+    let attester: Attester | undefined;
     if (serves('beacon')) {
       const signing = process.use(
         await startSigning({
@@ -151,22 +154,29 @@ export async function startWorkerRole(settings: Values, log: Log, queues?: reado
         }),
       );
       notifier.notify('log');
-      workers.push({
-        name: 'beacon',
-        activities: createAttestActivities({
-          pool,
-          signing,
-          software,
-          events,
-          committed,
-        }),
+      attester = createAttester({
+        pool,
+        signing,
+        software,
+        events,
+        committed() {
+          notifier.notify('events');
+          notifier.notify('log');
+        },
       });
+      workers.push({ name: 'beacon', activities: createAttestActivities(attester) });
     }
     if (serves('backend-local')) {
-      const backends = new Map<string, Backend>([['local', await localBackend(settings, pool, log)]]);
+      const backends = new Map<string, Backend>([['local', await openBackend(settings, pool, log)]]);
       workers.push({
         name: 'backend-local',
-        activities: createExecuteActivities({ pool, backends, events, committed }),
+        activities: createExecuteActivities({
+          pool,
+          backends,
+          attester,
+          events,
+          committed: () => notifier.notify('events'),
+        }),
         parallel:
           settings.LOCAL_CONCURRENCY === 0 ? Math.max(2, availableParallelism()) : settings.LOCAL_CONCURRENCY,
       });

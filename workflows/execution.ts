@@ -1,6 +1,7 @@
 /**
  * The life of one execution (docs/architecture.md):
  *   place    -> execute at the execution's own region, first backend
+ *   attested -> the end: `execute` kept its success and attested it in one transaction, where its worker could
  *   staged   -> attest: receipt, terminal state and log entry in one transaction
  *   failed   -> the next place (another backend, then the fallback regions) or, when there is none, attest the failure
  *   lost     -> the worker went away: the same place again under the attempt number that `execute` names
@@ -33,6 +34,8 @@ export async function runExecution(job: string, plan: Plan, index: number): Prom
     switch (answer.kind) {
       case 'stopped':
         return answer.reason === 'terminal' ? 'attested' : 'stopped';
+      case 'attested':
+        return 'attested';
       case 'staged':
         await attest({ job, indexes: [index], reason: 'ended' });
         return 'attested';

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createAttestActivities } from '../../activities/attest.ts';
+import { createAttester } from '../../activities/attester.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { jobSpec, signedSpec, submitOf } from '../../test/support/jobs.ts';
 import { testDatabase, type TestDatabase } from '../../test/support/postgres.ts';
@@ -77,7 +77,7 @@ async function job() {
   const raw = signedSpec(jobSpec({ regions: ['US', 'EU'] }));
   const submitted = { ...submitOf(raw), form: tools.verifySpec(raw).form };
   await submitter.submit(submitted);
-  const { attest } = createAttestActivities({
+  const { attest } = createAttester({
     pool: db.pool,
     signing,
     software: { name: 'beacon', version: 'test' },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createAttestActivities } from '../../activities/attest.ts';
+import { createAttester } from '../../activities/attester.ts';
 import { stageAttempt } from '../../activities/stage-outcome.ts';
 import { generateLogKey, type LogKey } from '../../attestation/keys/log-key.ts';
 import { fixedLogKeyring } from '../../attestation/keys/log-keyring.ts';
@@ -16,7 +16,7 @@ import { putBlob } from '../../store/blobs.ts';
 import { findLog, type LogHead } from '../../store/log-state.ts';
 import { createNotifier, createWakeups } from '../../store/notify.ts';
 import { appendAttemptLogs } from '../../store/attempt-logs.ts';
-import { beginAttempt } from '../../store/work.ts';
+import { beginAttempt } from '../../store/begin-attempt.ts';
 import { eventually } from './eventually.ts';
 import type { TestDatabase } from './postgres.ts';
 
@@ -40,11 +40,12 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
   await registerFirstReceiptKey(db.pool, head.logId, key);
   const notifier = createNotifier(db.pool);
   const wakeups = await createWakeups(db.url);
-  const { attest } = createAttestActivities({
+  const events = createBusinessEvents(log, createMetrics());
+  const { attest } = createAttester({
     pool: db.pool,
     signing: fixedSigning(head.logId, key),
     software: { name: 'beacon', version: '0.0.0-test' },
-    events: createBusinessEvents(log, createMetrics()),
+    events,
     committed: () => notifier.notify('log'),
   });
   const sequencers: Sequencer[] = [];
@@ -74,7 +75,7 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
       { seq: 2, timeUs: Date.now() * 1_000, source: 'stderr', line: 'done' },
     ]);
     await stageAttempt(
-      { pool: db.pool, jobId, row: begun.work },
+      { pool: db.pool, jobId, row: begun.work, held: new Map(), attester: undefined, events },
       {
         placement: {
           backend: 'local',

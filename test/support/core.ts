@@ -5,6 +5,7 @@ import path from 'node:path';
 import { generateReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import { fixedSigning } from '../../attestation/receipt/signing.ts';
 import { createAttestActivities } from '../../activities/attest.ts';
+import { createAttester } from '../../activities/attester.ts';
 import { createExecuteActivities } from '../../activities/execute.ts';
 import type { Backend } from '../../backends/backend.ts';
 import type { PlanSettings } from '../../domain/jobspec/expand.ts';
@@ -40,7 +41,12 @@ export interface Core extends AsyncDisposable {
   stopWorker(): Promise<void>;
 }
 
-export async function startCore(backend: Backend): Promise<Core> {
+export interface CoreOptions {
+  /** Whether the worker that executes also attests, as `beacon worker` with all its queues does; default true. */
+  attestsAtOnce?: boolean;
+}
+
+export async function startCore(backend: Backend, { attestsAtOnce = true }: CoreOptions = {}): Promise<Core> {
   const db = await testDatabase();
   const { address, namespace } = await testTemporal();
   const settings = { address, namespace, taskQueue: 'beacon' };
@@ -55,25 +61,24 @@ export async function startCore(backend: Backend): Promise<Core> {
   const committed = (): void => undefined;
   const { pool } = db;
   const software = { name: 'beacon', version: 'test' };
+  const attester = createAttester({
+    pool,
+    signing: fixedSigning(LOG_ID, key),
+    software,
+    events,
+    committed,
+  });
   const addWorker = () =>
     startTemporalWorkers(
       settings,
       [
-        {
-          name: 'beacon',
-          activities: createAttestActivities({
-            pool,
-            signing: fixedSigning(LOG_ID, key),
-            software,
-            events,
-            committed,
-          }),
-        },
+        { name: 'beacon', activities: createAttestActivities(attester) },
         {
           name: 'backend-local',
           activities: createExecuteActivities({
             pool,
             backends: new Map([['local', backend]]),
+            attester: attestsAtOnce ? attester : undefined,
             events,
             committed,
           }),

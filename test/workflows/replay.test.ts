@@ -42,6 +42,7 @@ describe('recorded histories', () => {
         'job/cancelled',
         'job/cancelled-early',
         'job/completed',
+        'job/completed-at-once',
         'job/completed-six',
         'job/expired',
         'job/failed',
