@@ -48,6 +48,8 @@ interface AppDeps {
 /** A whole request must be here in this time, or it is a slow client holding a connection. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 15_000;
+/** How often Node looks who is late. */
+const LATE_CHECK_MS = 5_000;
 /** A connection on which nothing moves. */
 const CONNECTION_TIMEOUT_MS = 60_000;
 /** Longer than the 60 s after which common proxies give a connection up, so that it is they who close. */
@@ -70,7 +72,11 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: LATE_CHECK_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: requestId,

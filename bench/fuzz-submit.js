@@ -1,11 +1,11 @@
 // Whether intake survives what it may be sent: mutated and random bodies, floods of large bad specs, connections that
-// do not get on. npm run fuzz:submit [-- --short] [-- --seed=N]   (8 minutes, short 2; an own PostgreSQL)
+// do not get on. npm run fuzz:submit [-- --short] [-- --seed=N]   (4 minutes, short 1; an own PostgreSQL)
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createConnection, getRequest, postRequest } from './support/http-connection.js';
 import { isSigned } from './support/independent-check.js';
-import { percentile, residentMib } from './support/measure.js';
+import { mainThreadSeconds, percentile, residentMib } from './support/measure.js';
 import { createMutator } from './support/mutations.js';
 import { benchDatabase, benchPostgres } from './support/postgres.js';
 import { startBeacon, startChild } from './support/processes.js';
@@ -24,14 +24,25 @@ const CONNECTIONS = 32;
 const WARM_SHARE = 0.3;
 const GROWTH_BAR_MIB = 40;
 const FLOOD_MS = short ? 8_000 : 30_000;
+/** Fewer failures than the addresses may have together, so that the limit of failures does not help. */
+const SPREAD_MS = short ? 6_000 : 12_000;
 const FLOOD_PER_SECOND = 50;
 const HALF_OPEN = short ? 200 : 1_000;
-/** The 30 s of a request, and the 30 s after which Node looks again who is late. */
-const DROPPED_BAR_S = 65;
+/** The 30 s of a request, the 5 s after which Node looks again who is late, and room for a busy machine. */
+const DROPPED_BAR_S = 45;
 const DRIP_EVERY_MS = 1_000;
 const LIVE_BAR_MS = 1_000;
 const PROBE_EVERY_MS = 50;
 const GOOD_EVERY_MS = 500;
+const GOOD_LARGE_EVERY_MS = 1_000;
+const LARGE_BYTES = 256 * 1024;
+/** Signed before, because that is work. */
+const GOOD_LARGE = 100;
+/** At rest, with 16 bodies of 1 MiB and the thread with its dearest spec. */
+const FLOOD_RSS_BAR_MIB = 500;
+/** Of one core. What it does not use is there for others, however busy the machine is. */
+const MAIN_THREAD_BAR = 0.5;
+const QUIET_MS = 3_000;
 const OTHER_ADDRESS = '127.0.0.2';
 const SHOWN = 5;
 
@@ -43,9 +54,16 @@ await runProgram({ name: 'fuzz_submit', limitMs: LIMIT_MS }, async ({ use, repor
   const env = { DATABASE_URL: database.url, HTTP_PORT: '0', BACKLOG_LIMIT: '10000000' };
 
   await bodies();
-  const api = use(await startBeacon('serve', { folder, env }));
-  const port = Number(new URL(api.url).port);
-  await flood();
+  let api = use(await startBeacon('serve', { folder, env }));
+  let port = Number(new URL(api.url).port);
+  const goodLarge = largeBodies();
+  const quiet = await watchedQuiet();
+  await flood('flood', { ms: FLOOD_MS, spread: false });
+  await flood('spread_flood', { ms: SPREAD_MS, spread: true });
+  // What the floods left to do is not the next one's load.
+  await api[Symbol.asyncDispose]();
+  api = use(await startBeacon('serve', { folder, env }));
+  port = Number(new URL(api.url).port);
   await halfOpen();
 
   async function bodies() {
@@ -113,20 +131,30 @@ await runProgram({ name: 'fuzz_submit', limitMs: LIMIT_MS }, async ({ use, repor
     await fuzzed[Symbol.asyncDispose]();
   }
 
-  /** While it is open: how soon /health/live answers, and whether good jobs from another address are taken. */
+  /** How soon /health/live answers, and whether good jobs from another address are taken, until it is ended. */
   function watchOthers() {
     const times = [];
-    const good = { accepted: 0, other: [] };
+    const good = { small: { accepted: 0, other: [] }, large: { accepted: 0, other: [] } };
+    const memory = [];
     const over = new AbortController();
     const ended = AbortSignal.any([over.signal, signal]);
     const key = generateKey();
+    const began = { ms: performance.now(), cpu: mainThreadSeconds(api.pid) };
+    const pause = (ms) => delay(ms, undefined, { signal: ended }).catch(() => undefined);
     const every = async (ms, work) => {
       const running = [];
       while (!ended.aborted) {
         running.push(work());
-        await delay(ms, undefined, { signal: ended }).catch(() => undefined);
+        await pause(ms);
       }
       await Promise.all(running);
+    };
+    /** One at a time: a client that waits for its answer finds room, however slow the machine is. */
+    const oneByOne = async (ms, bodies, work) => {
+      for (let body = bodies.pop(); body !== undefined && !ended.aborted; body = bodies.pop()) {
+        await work(body);
+        await pause(ms);
+      }
     };
     const ask = async (request) => {
       const connection = createConnection({ port, localAddress: OTHER_ADDRESS });
@@ -138,6 +166,11 @@ await runProgram({ name: 'fuzz_submit', limitMs: LIMIT_MS }, async ({ use, repor
         connection.close();
       }
     };
+    const submit = async (counted, signed) => {
+      const { status, body } = await ask(postRequest(signed));
+      if (status === 202) counted.accepted++;
+      else counted.other.push(`${status} ${body.slice(0, 200)}`);
+    };
     const watching = Promise.all([
       every(PROBE_EVERY_MS, async () => {
         const asked = performance.now();
@@ -145,60 +178,82 @@ await runProgram({ name: 'fuzz_submit', limitMs: LIMIT_MS }, async ({ use, repor
         const ms = performance.now() - asked;
         // Another answer, or none, is a miss however soon it came.
         times.push(status === 200 ? ms : Math.max(ms, LIVE_BAR_MS + 1));
+        memory.push(residentMib(api.pid));
       }),
-      every(GOOD_EVERY_MS, async () => {
-        const { status, body } = await ask(postRequest(signedBody(spec(), key)));
-        if (status === 202) good.accepted++;
-        else good.other.push(`${status} ${body.slice(0, 200)}`);
-      }),
+      every(GOOD_EVERY_MS, () => submit(good.small, signedBody(spec(), key))),
+      oneByOne(GOOD_LARGE_EVERY_MS, goodLarge, (body) => submit(good.large, body)),
     ]);
     return async () => {
+      const busy = (mainThreadSeconds(api.pid) - began.cpu) / ((performance.now() - began.ms) / 1_000);
       over.abort();
       await watching;
-      for (const told of good.other.slice(0, SHOWN)) say(`a good job was answered: ${told}`);
-      return { times, good };
+      for (const told of [...good.small.other, ...good.large.other].slice(0, SHOWN))
+        say(`a good job was answered: ${told}`);
+      return { p99: percentile(times, 0.99), good, busy, highest: Math.max(...memory) };
     };
   }
 
-  async function reportOthers(name, end) {
-    const { times, good } = await end();
-    const p99 = percentile(times, 0.99);
-    report(`${name}_health_live_p99`, p99, 'ms', atMost(p99, LIVE_BAR_MS));
-    const { length } = good.other;
-    report(`${name}_good_jobs_accepted`, good.accepted, 'jobs', { bar: 1, ok: good.accepted > 0 });
-    report(`${name}_good_jobs_refused`, length, 'jobs', atMost(length, 0));
-    report(`${name}_api_rss`, residentMib(api.pid), 'MiB');
+  function largeBodies() {
+    const key = generateKey();
+    const padding = 'x'.repeat(LARGE_BYTES);
+    return Array.from({ length: GOOD_LARGE }, () => signedBody({ ...spec(), padding }, key));
   }
 
-  async function flood() {
+  /** What the same machine takes for the same while nothing else happens. */
+  async function watchedQuiet() {
+    const end = watchOthers();
+    await delay(QUIET_MS, undefined, { signal });
+    const { p99 } = await end();
+    report('quiet_health_live_p99', p99, 'ms');
+    return p99;
+  }
+
+  async function reportOthers(name, end, { largeToo = true } = {}) {
+    const { p99, good, busy, highest } = await end();
+    report(`${name}_health_live_p99`, p99, 'ms', {
+      peer: quiet,
+      ratio: p99 / quiet,
+      ...atMost(p99, LIVE_BAR_MS),
+    });
+    report(`${name}_main_thread`, busy, 'cores', atMost(busy, MAIN_THREAD_BAR));
+    for (const [size, { accepted, other }] of Object.entries(good)) {
+      // Many addresses may together take all the room that there is for large ones.
+      const ok = largeToo || size === 'small';
+      report(`${name}_good_${size}_jobs_accepted`, accepted, 'jobs', ok ? { bar: 1, ok: accepted > 0 } : {});
+      report(`${name}_good_${size}_jobs_refused`, other.length, 'jobs', ok ? atMost(other.length, 0) : {});
+    }
+    report(`${name}_rss_highest`, highest, 'MiB', atMost(highest, FLOOD_RSS_BAR_MIB));
+  }
+
+  async function flood(name, { ms, spread }) {
     const flooding = use(
-      startChild(fileURLToPath(new URL('support/flood-process.js', import.meta.url)), {
-        name: 'flood',
-        folder,
-      }),
+      startChild(fileURLToPath(new URL('support/flood-process.js', import.meta.url)), { name, folder }),
     );
     const end = watchOthers();
-    const done = flooding.next((message) => message.done, FLOOD_MS + 60_000);
-    flooding.send({ port, rate: FLOOD_PER_SECOND, ms: FLOOD_MS });
+    const done = flooding.next((message) => message.done, ms + 60_000);
+    flooding.send({ port, rate: FLOOD_PER_SECOND, ms, spread });
     const { sent, skipped, answers } = await done;
     say(
-      `${sent} bad specs of 1 MiB in ${FLOOD_MS / 1_000} s (${skipped} not sent: all connections waited), answers ${JSON.stringify(answers)}`,
+      `${sent} bad specs of 1 MiB in ${ms / 1_000} s (${skipped} not sent: all connections waited), answers ${JSON.stringify(answers)}`,
     );
-    report('flood_bad_specs_sent', sent / (FLOOD_MS / 1_000), 'specs/s');
+    report(`${name}_bad_specs_sent`, sent / (ms / 1_000), 'specs/s');
     const accepted = (answers[202] ?? 0) + (answers[200] ?? 0);
-    report('flood_bad_specs_accepted', accepted, 'jobs', atMost(accepted, 0));
-    await reportOthers('flood', end);
+    report(`${name}_bad_specs_accepted`, accepted, 'jobs', atMost(accepted, 0));
+    await reportOthers(name, end, { largeToo: !spread });
     await flooding[Symbol.asyncDispose]();
   }
 
   async function halfOpen() {
     const head = 'POST /api/v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n';
-    const whole = `${head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`;
+    const begun = (/** @type {number} */ length) =>
+      `${head}Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{`;
     const kinds = {
       silent: { first: '', drip: '' },
       'half a head': { first: head, drip: '' },
       'head byte by byte': { first: head, drip: 'X-A: b\r\n' },
-      'body byte by byte': { first: whole, drip: ' ' },
+      'body byte by byte': { first: begun(1_000), drip: ' ' },
+      // Few find room; the others are answered at once and go on sending.
+      'large body byte by byte': { first: begun(1_000_000), drip: ' ' },
     };
     const end = watchOthers();
     const names = Object.keys(kinds);

@@ -1,6 +1,7 @@
 /**
- * Runs in a process of its own: sends bad specs of 1 MiB at a steady rate, each under another key.
- *   { port, rate, ms } → { done, sent, answers }
+ * Runs in a process of its own: sends bad specs of 1 MiB at a steady rate, each under another key, from one address or
+ * from as many as it has connections.
+ *   { port, rate, ms, spread } → { done, sent, skipped, answers }
  */
 import { randomBytes } from 'node:crypto';
 import { createConnection, postRequest } from './http-connection.js';
@@ -10,9 +11,11 @@ const SIZE = 1024 * 1024;
 const CONNECTIONS = 64;
 
 process.on('disconnect', () => process.exit(0));
-process.on('message', async (/** @type {any} */ { port, rate, ms }) => {
+process.on('message', async (/** @type {any} */ { port, rate, ms, spread }) => {
   const bodies = badBodies();
-  const free = Array.from({ length: CONNECTIONS }, () => createConnection({ port }));
+  const free = Array.from({ length: CONNECTIONS }, (_, i) =>
+    createConnection({ port, ...(spread && { localAddress: `127.0.1.${i + 1}` }) }),
+  );
   const answers = {};
   const began = performance.now();
   let sent = 0;
@@ -21,7 +24,8 @@ process.on('message', async (/** @type {any} */ { port, rate, ms }) => {
   for (let i = 0; performance.now() - began < ms; i++) {
     const dueMs = began + (i * 1_000) / rate - performance.now();
     if (dueMs > 0) await new Promise((resolve) => setTimeout(resolve, dueMs));
-    const connection = free.pop();
+    // The one that rested longest, so that all addresses take part.
+    const connection = free.shift();
     if (connection === undefined) {
       skipped++;
       continue;
@@ -51,10 +55,10 @@ function badBodies() {
     signature: Buffer.alloc(64, 5).toString('base64'),
     public_key: KEY_MARK,
   };
-  const filled = (fill) => {
-    const empty = Buffer.byteLength(JSON.stringify({ ...base, metadata: {} }));
-    return Buffer.from(JSON.stringify({ ...base, metadata: fill(SIZE - empty - 100) }));
-  };
+  const text = JSON.stringify({ ...base, metadata: 'M' });
+  const withInner = (fill) => Buffer.from(text.replace('"M"', () => fill(SIZE - text.length - 100)));
+  const filled = (fill) => withInner((size) => JSON.stringify(fill(size)));
+  const deep = '['.repeat(60) + ']'.repeat(60);
   return [
     filled((size) => ({ text: 'x'.repeat(size) })),
     // Escapes and the characters that the two families of forms write differently.
@@ -67,6 +71,15 @@ function badBodies() {
     filled((size) => ({ list: Array.from({ length: Math.floor(size / 2) }, () => 7) })),
     filled((size) => ({ list: Array.from({ length: Math.floor(size / 3) }, () => ({})) })),
     filled((size) => ({ list: Array.from({ length: Math.floor(size / 9) }, () => 1.234567) })),
+    withInner(
+      (size) =>
+        `{"list":[${Array(Math.floor(size / 121))
+          .fill(deep)
+          .join(',')}]}`,
+    ),
+    // No JSON, which shows at the end only; and no spec.
+    withInner((size) => `{"list":[${'{},'.repeat(Math.floor(size / 3))}]}`),
+    withInner((size) => `[${'{},'.repeat(Math.floor(size / 3))}{}]`),
   ];
 }
 
