@@ -90,6 +90,11 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerRequestLog(app, deps.log, deps.events);
   registerProblems(app);
   registerAccess(app, settings, deps.gate);
+  if (settings.requestsPerMinute > 0) {
+    // Loaded only where it is wanted.
+    const { registerRateLimit } = await import('./plugins/rate-limit.ts');
+    await registerRateLimit(app, settings.requestsPerMinute);
+  }
   registerPrincipals(app, settings.operatorToken);
   registerBodies(app);
   await registerOpenApi(app, deps.version);

@@ -31,6 +31,8 @@ declare module 'fastify' {
     mutates?: boolean;
     /** Public by nature and meant for any web page: every Origin may read it. */
     anyOrigin?: boolean;
+    /** Not counted by the limit of requests: probes and scrapers ask it. */
+    unlimited?: boolean;
   }
   interface FastifyRequest {
     principal: Principal;

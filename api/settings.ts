@@ -18,6 +18,8 @@ export interface ApiSettings {
   backlogLimit: number;
   /** Failures of trust and signature that one address may cause in a minute, and one address with one key. */
   failuresPerMinute: { perAddress: number; perAddressAndKey: number };
+  /** Requests of any kind that one address may make in a minute; 0 sets no limit. */
+  requestsPerMinute: number;
 }
 
 export interface ListenSettings {

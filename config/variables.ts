@@ -243,6 +243,10 @@ export const VARIABLES = {
     schema: int(10, { min: 1 }),
   },
   FAILURES_PER_IP_AND_KEY: { doc: 'The same per address and key. Default 5.', schema: int(5, { min: 1 }) },
+  RATE_LIMIT_PER_IP: {
+    doc: 'Requests per address (IPv6: per /64) and minute that one API process answers; health and metrics do not count, nor does what goes over /ws. 0 (default): no limit.',
+    schema: int(0),
+  },
   LOCAL_REGION: {
     doc: 'Region that the local backend claims. Default: none is claimed.',
     schema: z

@@ -1,7 +1,8 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import { LIMITS } from '../../domain/limits.ts';
 import { ApiError } from '../errors.ts';
+import { declaredLength } from '../plugins/body.ts';
 import { network, type FailureLimit } from './failure-limit.ts';
 import { createLargeBodies, type Place } from './large-bodies.ts';
 
@@ -9,15 +10,15 @@ const RETRY_AFTER_S = 2;
 
 /**
  * Decides before a body is read whether to read it: not of an address that failed too often, and a large one only when
- * there is room for it. A body that is refused is never held; where its length is known and bounded it is read and
- * thrown away, so that the client sees the answer and not a broken connection, else the connection closes.
+ * there is room for it. A body that is refused is never held (see `sendProblem` for what becomes of it).
  */
 export function createBodyGate(failureLimit: FailureLimit, largeBodies = createLargeBodies()) {
   const places = new WeakMap<IncomingMessage, Place>();
 
-  function refusal(request: FastifyRequest, reply: FastifyReply, length: number): ApiError | undefined {
+  function refusal(request: FastifyRequest, reply: FastifyReply): ApiError | undefined {
     const waitS = failureLimit.blocked(request.ip);
     if (waitS !== undefined) return new ApiError('rate_limit_exceeded', { retryAfterS: waitS });
+    const length = declaredLength(request.headers);
     // What is larger than any body may be is answered 413 without being read.
     if (length <= LIMITS.specVerifiedInlineBytes || (length > LIMITS.bodyBytes && length !== Infinity))
       return undefined;
@@ -31,10 +32,7 @@ export function createBodyGate(failureLimit: FailureLimit, largeBodies = createL
 
   return {
     onRequest(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-      const length = declaredLength(request.headers);
-      const refused = refusal(request, reply, length);
-      if (refused !== undefined && length > LIMITS.bodyBytes) reply.header('connection', 'close');
-      done(refused);
+      done(refusal(request, reply));
     },
     /** The place of a large body, which the caller now holds until the body is answered, connection or not. */
     takeOver(request: FastifyRequest): Place | undefined {
@@ -43,10 +41,4 @@ export function createBodyGate(failureLimit: FailureLimit, largeBodies = createL
       return place;
     },
   };
-}
-
-/** Infinity where it is not said. */
-function declaredLength(headers: IncomingHttpHeaders): number {
-  if (headers['transfer-encoding'] !== undefined) return Infinity;
-  return Number(headers['content-length'] ?? 0);
 }

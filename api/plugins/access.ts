@@ -22,7 +22,10 @@ const SECURITY_HEADERS = {
   'referrer-policy': 'no-referrer',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 };
-const EXPOSED = { 'access-control-expose-headers': 'X-Request-ID, ETag, Retry-After, Location' };
+const EXPOSED = {
+  'access-control-expose-headers':
+    'X-Request-ID, ETag, Retry-After, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+};
 const PREFLIGHT = {
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
   'access-control-allow-headers': 'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key',

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { ApiError } from '../errors.ts';
 import { JsonError } from '../../domain/json/error.ts';
@@ -18,6 +19,12 @@ export function registerBodies(app: FastifyInstance): void {
 /** The bytes of a request's body; none when it has no body. */
 export function rawBody(body: unknown): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+}
+
+/** Bytes of a body as its head says; Infinity where it does not, 0 without a body. */
+export function declaredLength(headers: IncomingHttpHeaders): number {
+  if (headers['transfer-encoding'] !== undefined) return Infinity;
+  return Number(headers['content-length'] ?? 0);
 }
 
 /** The plain value of a body, undefined when there is none. */

@@ -1,7 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { LIMITS } from '../../domain/limits.ts';
 import { isUnavailable } from '../../store/unavailable.ts';
 import { ApiError, errorBody, type ErrorCode } from '../errors.ts';
+import { declaredLength } from './body.ts';
 
 /** What Fastify itself refuses, in the words of our catalogue. */
 const FASTIFY_CODES: Record<string, ErrorCode> = {
@@ -33,6 +35,10 @@ export function sendProblem(error: ApiError, request: FastifyRequest, reply: Fas
       { request_id: request.id, err: error.cause ?? error, code: error.code },
       'request failed',
     );
+  // A body that nobody will read is thrown away as it comes, so that the client sees this answer; one without a bound
+  // would come for ever.
+  if (!request.raw.complete && declaredLength(request.headers) > LIMITS.bodyBytes)
+    reply.header('connection', 'close');
   // A URL that cannot be read comes here without having met a hook.
   reply.header('x-request-id', request.id);
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS));

@@ -74,5 +74,6 @@ function apiSettings(settings: Values): ApiSettings {
       perAddress: settings.FAILURES_PER_IP,
       perAddressAndKey: settings.FAILURES_PER_IP_AND_KEY,
     },
+    requestsPerMinute: settings.RATE_LIMIT_PER_IP,
   };
 }

@@ -32,7 +32,7 @@ type ServiceHealth = z.infer<typeof service>;
 
 const health = z.object({ status: z.enum(['healthy', 'degraded', 'unhealthy']), services: z.array(service) });
 const readiness = health.extend({ ready: z.boolean() });
-const OPEN = { permission: 'read', mutates: false } as const;
+const OPEN = { permission: 'read', mutates: false, unlimited: true } as const;
 
 /** Live: the process answers. Ready: what it cannot do without answers, each asked for real with a time limit. */
 export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], log: Pick<Log, 'warn'>): void {

@@ -8,7 +8,7 @@ export function registerMetrics(app: RouteApp, render: RenderMetrics): void {
     app.get(
       url,
       {
-        config: { permission: 'read', mutates: false },
+        config: { permission: 'read', mutates: false, unlimited: true },
         schema: { summary: 'Metrics of all processes, for Prometheus.', tags: ['service'] },
       },
       async (_request, reply) => {
