@@ -25,6 +25,7 @@ import { registerMetrics, type RenderMetrics } from './routes/service/metrics.ts
 import { registerBlocks } from './routes/transparency/blocks.ts';
 import { registerBundles } from './routes/transparency/bundles.ts';
 import { createLogFinder } from './routes/transparency/log.ts';
+import { registerKeys } from './routes/transparency/keys.ts';
 import { registerProof } from './routes/transparency/proof.ts';
 import { registerRoot } from './routes/transparency/root.ts';
 import { registerTiles } from './routes/transparency/tiles.ts';
@@ -107,6 +108,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerExecutionFiles(routes, deps.pool);
   const findLog = createLogFinder(deps.pool);
   registerRoot(routes, deps.pool, findLog);
+  registerKeys(routes, deps.pool, findLog);
   registerProof(routes, deps.pool, findLog);
   registerBlocks(routes, deps.pool);
   registerBundles(routes, deps.pool, findLog);

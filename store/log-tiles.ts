@@ -72,6 +72,20 @@ export async function readNewestCheckpoint(
   return rows[0];
 }
 
+/** The newest checkpoint of at most `size` entries. */
+export async function readCheckpointUpTo(
+  db: Queryable,
+  logId: string,
+  size: number,
+): Promise<StoredCheckpoint | undefined> {
+  const { rows } = await db.query<StoredCheckpoint>(
+    `select ${CHECKPOINT} from log_checkpoints
+     where log_id = $1 and size <= least(${PUBLISHED}, $2) order by size desc limit 1`,
+    [logId, size],
+  );
+  return rows[0];
+}
+
 /** The checkpoint of exactly `size`; not every size has one, since entries come in batches. */
 export async function readCheckpoint(
   db: Queryable,

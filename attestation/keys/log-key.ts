@@ -4,12 +4,13 @@ import { noteKey } from '../../domain/log/vkey.ts';
 import { KeyError } from './error.ts';
 import { createKey, readKey, type KeySource } from './key-file.ts';
 import { nodeSha256 } from './node-verifiers.ts';
-import { pemSigner } from './signer.ts';
+import { pemSigner, type Signer } from './signer.ts';
 
 const ED25519_BYTES = 32;
 
 /** Signs checkpoints: Ed25519. Only the sequencer holds it. Its name is the log's origin, so it is made per log. */
-export interface LogKey {
+export interface LogKey extends Signer {
+  /** 32 raw bytes. */
   publicKey: Uint8Array;
   signerFor: (origin: string) => NoteSigner;
 }
@@ -30,9 +31,11 @@ export async function loadLogKey(source: KeySource, { logIsNew }: { logIsNew: bo
 
 export function logKey(key: crypto.KeyObject): LogKey {
   if (key.asymmetricKeyType !== 'ed25519') throw new KeyError('key_wrong_type', 'a log key is Ed25519');
-  const { spki, sign } = pemSigner(key);
+  const signer = pemSigner(key);
+  const { spki, sign } = signer;
   const publicKey = spki.slice(-ED25519_BYTES);
   return {
+    ...signer,
     publicKey,
     signerFor: (origin) => ({ ...noteKey(origin, publicKey, nodeSha256), sign }),
   };

@@ -1,9 +1,8 @@
 import * as crypto from 'node:crypto';
 import type { Verifiers } from '../../domain/crypto.ts';
-import { concatBytes, fromHex } from '../../domain/encoding.ts';
 import { p256Point } from '../../domain/crypto-portable.ts';
+import { ed25519Spki } from '../../domain/log/vkey.ts';
 
-const ED25519_SPKI_PREFIX = fromHex('302a300506032b6570032100')!;
 /** Parsing a key costs about as much as using it once; few keys sign nearly everything. */
 const CACHED_KEYS = 256;
 
@@ -25,7 +24,7 @@ export const nodeVerifiers: Verifiers = {
   verifyEd25519(key, message, signature) {
     if (key.length !== 32 || signature.length !== 64) return false;
     try {
-      return crypto.verify(null, message, publicKey(concatBytes(ED25519_SPKI_PREFIX, key)), signature);
+      return crypto.verify(null, message, publicKey(ed25519Spki(key)), signature);
     } catch {
       return false;
     }

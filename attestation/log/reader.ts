@@ -50,6 +50,8 @@ export interface LogReader {
   newestCheckpoint(): Promise<StoredCheckpoint | undefined>;
   /** The newest one, or the one of exactly `size`; throws `no_checkpoint`. */
   checkpoint(size?: number): Promise<StoredCheckpoint>;
+  /** Proofs for several entries in the tree of the first `size`, whether or not there is a checkpoint of that size. */
+  inclusionProofs(indexes: readonly number[], size: number): Promise<Uint8Array[][]>;
   /** Throws `pending` when the entry will come, `not_in_log` when it is unknown. */
   entry(query: EntryQuery): Promise<LogEntry>;
   /** Proofs for several entries under one checkpoint. Throws `not_in_log` for an index beyond it. */
@@ -93,13 +95,26 @@ export function createLogReader(pool: Pool, logId: string): LogReader {
       if (late !== undefined) return late;
       throw new LogServiceError('not_in_log', 'the log has no such entry');
     },
-    async prove(indexes, checkpoint) {
-      const proofs: EntryProof[] = [];
+    async inclusionProofs(indexes, size) {
+      const proofs: Uint8Array[][] = [];
       for (let at = 0; at < indexes.length; at += PROVED_AT_ONCE) {
-        const some = indexes.slice(at, at + PROVED_AT_ONCE);
-        proofs.push(...(await proveSome(some, checkpoint, fold)));
+        proofs.push(...(await proveSome(indexes.slice(at, at + PROVED_AT_ONCE), size, fold)));
       }
       return proofs;
+    },
+    async prove(indexes, checkpoint) {
+      const { size, note } = checkpoint;
+      const proofs = await reader.inclusionProofs(indexes, size);
+      return indexes.map((index, i) => {
+        const hashes = proofs[i]!;
+        return {
+          index,
+          hashes,
+          directions: inclusionDirections(index, size),
+          checkpoint,
+          tlogProof: formatTlogProof({ index, proof: hashes, checkpoint: note }),
+        };
+      });
     },
     consistencyProof: (from, to) => fold(consistencyFolds(from, to)),
     rootAt: async (size) => (await fold([rootFold(size)]))[0]!,
@@ -118,31 +133,18 @@ export function createLogReader(pool: Pool, logId: string): LogReader {
 
 async function proveSome(
   indexes: readonly number[],
-  checkpoint: StoredCheckpoint,
+  size: number,
   fold: (folds: readonly Fold[]) => Promise<Uint8Array[]>,
-): Promise<EntryProof[]> {
-  const beyond = indexes.find((index) => index >= checkpoint.size);
-  if (beyond !== undefined) {
-    throw new LogServiceError(
-      'not_in_log',
-      `entry ${beyond} is not among the ${checkpoint.size} of the checkpoint`,
-    );
-  }
-  const folds = indexes.map((index) => inclusionFolds(index, checkpoint.size));
+): Promise<Uint8Array[][]> {
+  const beyond = indexes.find((index) => index >= size);
+  if (beyond !== undefined)
+    throw new LogServiceError('not_in_log', `entry ${beyond} is not among the first ${size}`);
+  const folds = indexes.map((index) => inclusionFolds(index, size));
   // Neighbours share most of their path: each range is read once.
   const distinct = new Map(folds.flat().map((nodes) => [keyOf(nodes), nodes]));
   const hashes = await fold([...distinct.values()]);
   const byKey = new Map([...distinct.keys()].map((key, i) => [key, hashes[i]!]));
-  return indexes.map((index, i) => {
-    const proof = folds[i]!.map((nodes) => byKey.get(keyOf(nodes))!);
-    return {
-      index,
-      hashes: proof,
-      directions: inclusionDirections(index, checkpoint.size),
-      checkpoint,
-      tlogProof: formatTlogProof({ index, proof, checkpoint: checkpoint.note }),
-    };
-  });
+  return folds.map((of) => of.map((nodes) => byKey.get(keyOf(nodes))!));
 }
 
 function keyOf(nodes: Fold): string {

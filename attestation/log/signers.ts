@@ -25,6 +25,12 @@ export function signsAt({ purpose, hasStart, startIndex, endIndex }: KeyState, s
   return !hasStart || (startIndex !== null && startIndex < size);
 }
 
+/** The verifier keys of the checkpoint of `size` entries, the newest last. */
+export async function readVkeys(pool: Pool, logId: string, size: number): Promise<string[]> {
+  const keys = await readKeys(pool, logId);
+  return keys.filter((key) => signsAt(key, size)).map(({ vkey }) => vkey!);
+}
+
 /** The log keys of a log that are held here. */
 export async function readOwnKeys(pool: Pool, logId: string, keyring: LogKeyring): Promise<NoteKey[]> {
   const keys = await readKeys(pool, logId);

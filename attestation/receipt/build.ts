@@ -4,8 +4,10 @@ import { formatEnvelope, preAuthEncoding, STATEMENT_PAYLOAD_TYPE } from '../../d
 import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
 import type { JobSummary } from '../../domain/receipt/job-summary.ts';
 import { leafOf } from '../../domain/receipt/leaf.ts';
+import { formatVkey, parseVkey } from '../../domain/log/vkey.ts';
 import {
   keyStatement,
+  logKeyId,
   possessedStatement,
   type ContinuedLog,
   type KeyStatement,
@@ -13,7 +15,9 @@ import {
 import { receiptStatement, summaryStatement } from '../../domain/receipt/statement.ts';
 import type { SignedDocument } from '../../store/attest.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
+import type { LogKey } from '../keys/log-key.ts';
 import type { ReceiptKey } from '../keys/receipt-key.ts';
+import type { Signer } from '../keys/signer.ts';
 import { fitReceipt } from './fit.ts';
 
 /** A statement signed and turned into a log entry; the envelope is a block of its own. */
@@ -72,7 +76,39 @@ async function signDocument(
   return { bytes, digest, cid: cidOfDigest(digest), ...signed };
 }
 
-async function signStatement(payload: Uint8Array, key: ReceiptKey): Promise<SignedStatement> {
+/** The entry with which a later log key begins: signed by itself, and all of it by the key before. */
+export async function buildLogKeyStart(
+  next: LogKey,
+  previous: LogKey,
+  origin: string,
+): Promise<SignedStatement> {
+  const signer = logStatementKey(previous, origin);
+  const { id: keyId, vkey } = logStatementKey(next, origin);
+  const start = { kind: 'log-key-start', keyId, vkey, previous: signer.id } as const;
+  const possessed = preAuthEncoding(STATEMENT_PAYLOAD_TYPE, possessedStatement(start, nodeSha256));
+  const possession = await next.sign(possessed);
+  return signStatement(keyStatement({ ...start, possession }, nodeSha256), signer);
+}
+
+/** The entry from which on a log key signs no checkpoint any more, signed by one that stays. */
+export function buildLogKeyEnd(vkey: string, signer: LogKey, origin: string): Promise<SignedStatement> {
+  const keyId = logKeyId(parseVkey(vkey, nodeSha256), nodeSha256);
+  const end = { kind: 'log-key-end', keyId, vkey } as const;
+  return signStatement(keyStatement(end, nodeSha256), logStatementKey(signer, origin));
+}
+
+interface StatementKey extends Signer {
+  id: string;
+  type?: 'ed25519';
+}
+
+function logStatementKey(key: LogKey, origin: string): StatementKey & { vkey: string } {
+  const note = key.signerFor(origin);
+  const { spki, sign } = key;
+  return { id: logKeyId(note, nodeSha256), vkey: formatVkey(note), type: 'ed25519', spki, sign };
+}
+
+async function signStatement(payload: Uint8Array, key: StatementKey): Promise<SignedStatement> {
   const signature = await key.sign(preAuthEncoding(STATEMENT_PAYLOAD_TYPE, payload));
   const envelope = { payloadType: STATEMENT_PAYLOAD_TYPE, payload, keyId: key.id, signature };
   const dsse = formatEnvelope(envelope);
@@ -81,7 +117,7 @@ async function signStatement(payload: Uint8Array, key: ReceiptKey): Promise<Sign
     dsse,
     dsseDigest,
     dsseCid: cidOfDigest(dsseDigest),
-    leaf: leafOf(envelope, { type: 'p256', spki: key.spki }, nodeSha256),
+    leaf: leafOf(envelope, { type: key.type ?? 'p256', spki: key.spki }, nodeSha256),
     keyId: key.id,
   };
 }

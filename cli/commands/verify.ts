@@ -6,6 +6,7 @@ export interface VerifyOptions {
   key?: string;
   trust?: string;
   save?: string;
+  online?: boolean;
 }
 
 /** `verify`. */
@@ -20,6 +21,7 @@ export function verifyCommands(program: Command, run: Run): void {
     )
     .option('--trust <file>', 'pinned keys (default: trust.json in the state folder; pinned at first use)')
     .option('--save <file>', 'keep the fetched bundle')
+    .option('--online', 'for a file: also ask the service for keys that ended, and follow a new log key')
     .action((what: string, options: VerifyOptions, command: Command) =>
       run(command, async (context) => (await import('../verify/verify.ts')).verify(context, what, options)),
     );

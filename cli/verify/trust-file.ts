@@ -34,9 +34,22 @@ export async function readTrustFile(file: string): Promise<PinnedLog[]> {
   }
 }
 
-/** Adds a log. The file is replaced whole, so that no reader sees half of it. */
+/** Adds a log. */
 export async function pinLog(file: string, log: PinnedLog): Promise<void> {
-  const logs = [...(await readTrustFile(file)), log];
+  await writeTrustFile(file, [...(await readTrustFile(file)), log]);
+}
+
+/** Adds verifier keys to the pinned logs of their names. */
+export async function pinMore(file: string, vkeys: readonly string[]): Promise<void> {
+  const logs = (await readTrustFile(file)).map((log) => ({
+    ...log,
+    vkeys: [...new Set([...log.vkeys, ...vkeys.filter((vkey) => vkey.startsWith(`${log.origin}+`))])],
+  }));
+  await writeTrustFile(file, logs);
+}
+
+/** The file is replaced whole, so that no reader sees half of it. */
+async function writeTrustFile(file: string, logs: readonly PinnedLog[]): Promise<void> {
   const made = `${file}.${process.pid}`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });

@@ -9,6 +9,7 @@ import { connect } from '../http/api.ts';
 import { fetchBundle } from '../http/bundles.ts';
 import { executionName } from '../http/execution-name.ts';
 import { readInput, writeOutput } from '../input.ts';
+import { verifyOnline } from './online.ts';
 import { trustForApi, trustForFile, trustPath } from './trust.ts';
 import { acceptedLines, rejectedLines } from './verdict-lines.ts';
 import { BUNDLE_BYTES, verifyBundleFile } from './verify-file.ts';
@@ -37,7 +38,10 @@ async function isFile(context: Context, what: string): Promise<boolean> {
 async function verifyFile(context: Context, file: string, options: VerifyOptions): Promise<Verdict> {
   const bytes = await readInput(context, file, BUNDLE_BYTES);
   try {
-    return verifyBundleFile(bytes, await trustForFile(context, options));
+    const trust = await trustForFile(context, options);
+    if (options.online !== true) return verifyBundleFile(bytes, trust);
+    const { client } = await connect(context);
+    return await verifyOnline(context, client, bytes, trust, options);
   } catch (thrown) {
     if (!(thrown instanceof CliError) || thrown.code !== 'trust_missing') throw thrown;
     // Whom to trust need not be asked for what is no bundle at all.
@@ -59,7 +63,8 @@ async function verifyFetched(context: Context, what: string, options: VerifyOpti
     });
   });
   if (options.save !== undefined) await writeOutput(context, options.save, bytes);
-  const verdict = verifyBundleFile(bytes, await trustForApi(context, api, options));
+  const trust = await trustForApi(context, api, options);
+  const verdict = await verifyOnline(context, api.client, bytes, trust, options);
   if (!verdict.ok && verdict.link === 'checkpoint' && options.vkey === undefined) {
     context.note(
       `another log than the one pinned for ${api.address.url}? The pin stands in ${trustPath(context, options)}`,

@@ -43,6 +43,13 @@ export function parseVkey(vkey: string, sha256: Sha256): NoteKey {
   return parsed;
 }
 
+const ED25519_SPKI_PREFIX = fromHex('302a300506032b6570032100')!;
+
+/** DER SubjectPublicKeyInfo of a raw Ed25519 key. */
+export function ed25519Spki(publicKey: Uint8Array): Uint8Array {
+  return concatBytes(ED25519_SPKI_PREFIX, publicKey);
+}
+
 /** Not empty, no white space, no plus, no control characters (signed-note, "Format"). */
 export function isKeyName(name: string): boolean {
   return name !== '' && !/[\s+\p{Cc}\p{Surrogate}]/u.test(name);

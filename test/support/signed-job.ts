@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { generateLogKey } from '../../attestation/keys/log-key.ts';
+import { generateLogKey, type LogKey } from '../../attestation/keys/log-key.ts';
 import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
 import { generateReceiptKey, type ReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import {
@@ -41,6 +41,7 @@ export interface SignedJob {
   trust: Trust;
   tools: VerifyTools;
   receiptKey: ReceiptKey;
+  logKey: LogKey;
   receipts: ExecutionReceipt[];
   summary: JobSummary;
   /** Signs and logs other documents instead, under the same keys: for bundles that are whole but say something else. */
@@ -60,6 +61,8 @@ interface Remake {
   starts?: readonly SignedStatement[];
   /** The starts come after everything else. */
   startsLast?: boolean;
+  /** Who signs the checkpoint; default the log's key. */
+  checkpointBy?: readonly [LogKey, ...LogKey[]];
 }
 
 /** A job of three regions as it comes out of a log, with real keys, in memory. */
@@ -71,7 +74,8 @@ export async function signedJob({
   const { form, publicKey, rule, planned } = specVerifier(nodeVerifiers)(spec);
   const origin = { kind: 'job', id: 'job-1', spec_sha256: sha256Hex(spec), form, public_key: publicKey };
   const receiptKey = generateReceiptKey();
-  const logSigner = generateLogKey().signerFor(ORIGIN);
+  const logKey = generateLogKey();
+  const logSigner = logKey.signerFor(ORIGIN);
   const receipts = planned.map((row, i) => receiptOf(origin, row, i));
 
   const summaryOf = async (of: readonly ExecutionReceipt[]): Promise<JobSummary> => ({
@@ -108,9 +112,11 @@ export async function signedJob({
     const signedReceipts = await Promise.all(of.map((receipt, i) => buildReceipt(receipt, signer(i))));
     const signedSummary = await buildJobSummary(summary, signer(-1));
     const documents = [...signedReceipts, signedSummary];
+    const [first, ...others] = (change.checkpointBy ?? [logKey]).map((key) => key.signerFor(ORIGIN));
     const all = await logged(
       startsLast ? [...documents, ...starts] : [...before, ...starts, ...documents],
-      logSigner,
+      first!,
+      ...others,
     );
     const keyLinks = startsLast
       ? all.slice(documents.length)
@@ -138,6 +144,7 @@ export async function signedJob({
     trust: { vkeys: [formatVkey(logSigner)] },
     tools: { verifiers: nodeVerifiers, verifySpec: specVerifier(nodeVerifiers) },
     receiptKey,
+    logKey,
     receipts,
     summary,
     remade: async (change) => {

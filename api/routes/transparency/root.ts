@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readVkeys } from '../../../attestation/log/signers.ts';
 import { toHex } from '../../../domain/encoding.ts';
 import { readLogTime } from '../../../store/log-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
@@ -15,7 +16,10 @@ const root = z.object({
   updated_at: z.iso.datetime().nullable(),
   log_id: z.string(),
   origin: z.string(),
-  vkey: z.string().nullable().describe('The verifier key of the checkpoints; null before the first.'),
+  vkey: z.string().nullable().describe('The newest verifier key of the checkpoints; null before the first.'),
+  vkeys: z
+    .array(z.string())
+    .describe('All keys that sign the checkpoint: two while one takes over from another.'),
   checkpoint: z.string().nullable().describe('The signed note; null before the first entry.'),
   rollback_guard: z
     .enum(['file', 'none'])
@@ -39,6 +43,7 @@ export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<S
       const checkpoint = await reader.newestCheckpoint();
       const size = checkpoint?.size ?? 0;
       const hash = toHex(checkpoint?.root ?? head.root);
+      const vkeys = await readVkeys(pool, head.logId, size);
       const updated = checkpoint?.signedAt ?? (await readLogTime(pool, head.logId));
       return {
         merkle_root: hash,
@@ -49,7 +54,8 @@ export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<S
         updated_at: updated?.toISOString() ?? null,
         log_id: head.logId,
         origin: head.origin,
-        vkey: head.vkey,
+        vkey: vkeys.at(-1) ?? null,
+        vkeys,
         checkpoint: checkpoint?.note ?? null,
         rollback_guard: head.rollbackGuard,
       };

@@ -1,0 +1,31 @@
+import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
+import type { Trust, Verdict } from '../../domain/receipt/verdict.ts';
+import { verifyRetirement } from '../../domain/receipt/verify-retirement.ts';
+import type { VerifyOptions } from '../commands/verify.ts';
+import type { Context } from '../context.ts';
+import type { ApiClient } from '../http/client.ts';
+import { fetchKeys } from '../http/log-keys.ts';
+import { followKeys } from './trust.ts';
+import { verifyBundleFile } from './verify-file.ts';
+
+/**
+ * Checks a bundle like `verifyBundleFile`, and what only the log can tell: the key to which it was rotated since its key
+ * was pinned, and whether a receipt was logged after its key had ended.
+ */
+export async function verifyOnline(
+  context: Context,
+  client: ApiClient,
+  bytes: Uint8Array,
+  trust: Trust,
+  options: VerifyOptions,
+): Promise<Verdict> {
+  const first = verifyBundleFile(bytes, trust);
+  if (!first.ok && first.link !== 'checkpoint') return first;
+  const all = await fetchKeys(client);
+  if (all === undefined) return first;
+  const followed = await followKeys(context, options, trust, all.logKeyStarts);
+  const verdict = first.ok ? first : verifyBundleFile(bytes, followed);
+  if (!verdict.ok) return verdict;
+  const then = await fetchKeys(client, verdict.treeSize);
+  return then === undefined ? verdict : verifyRetirement(verdict, then.receiptKeys, nodeVerifiers);
+}
