@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../test/support/eventually.ts';
 import { putPending } from '../../test/support/pending.ts';
 import { testDatabase, type TestDatabase } from '../../test/support/postgres.ts';
+import { sequence } from '../../test/support/sequence.ts';
 import { toHex } from '../../domain/encoding.ts';
 import { parseVkey } from '../../domain/log/vkey.ts';
 import { createLogger } from '../../observability/log.ts';
@@ -17,6 +18,7 @@ import { fixedLogKeyring } from '../keys/log-keyring.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { generateReceiptKey } from '../keys/receipt-key.ts';
 import { fileGuard, type Guard } from './guard.ts';
+import { loadLog } from './load.ts';
 import { openLog } from './open.ts';
 import { registerFirstReceiptKey } from './receipt-keys.ts';
 import { createLogReader } from './reader.ts';
@@ -142,6 +144,51 @@ describe('the sequencer', () => {
     await stateOf(second, 'leading');
     await put(5);
     await sizeReaches(11);
+  });
+
+  it('steps back when another one led at the same time, says so, and goes on where that one was', async () => {
+    const met: string[] = [];
+    const sequencer = startSequencer({
+      pool: db.pool,
+      databaseUrl: db.url,
+      logId: log.logId,
+      logKeys: fixedLogKeyring(logKey),
+      notifier,
+      wakeups,
+      guard: fileGuard(guardFile),
+      events: {
+        checkpointSigned: () => undefined,
+        entryRefused: () => undefined,
+        sequencersMet: ({ logId }) => void met.push(logId),
+      },
+      faults: async (point) => {
+        // Another process without the lock comes first, once.
+        if (point !== 'before_append' || met.length > 0 || other !== undefined) return;
+        if (!(await hasEntries())) return;
+        other = sequence(
+          db.pool,
+          log.logId,
+          await loadLog(db.pool, log.logId, undefined),
+          logKey.signerFor(log.origin),
+        );
+        await other;
+      },
+      log: createLogger('test', 'silent'),
+    });
+    started.push(sequencer);
+    let other: Promise<unknown> | undefined;
+    const hasEntries = async () => (await findLog(db.pool))!.size > 0;
+    await sizeReaches(1);
+    await put(3);
+    await sizeReaches(4);
+    await eventually(() => (met.length > 0 ? true : undefined));
+    await stateOf(sequencer, 'leading');
+    await put(3);
+    await sizeReaches(7);
+    expect(met).toEqual([log.logId]);
+    expect((await readSequencer(db.pool))?.metSecondsAgo).toBeLessThan(60);
+    const { rows } = await db.pool.query('select subject_id from log_entries');
+    expect(new Set(rows.map((row: { subject_id: string }) => row.subject_id)).size).toBe(7);
   });
 
   it('goes on after all its connections were cut', async () => {

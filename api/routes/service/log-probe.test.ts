@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openLog } from '../../../attestation/log/open.ts';
-import { reportSequencer } from '../../../store/log-state.ts';
+import { reportMeeting, reportSequencer } from '../../../store/log-state.ts';
 import { testApi } from '../../../test/support/api.ts';
 import { testDatabase } from '../../../test/support/postgres.ts';
 import { transparencyLogProbe } from './log-probe.ts';
@@ -28,4 +28,9 @@ test('a log that is not signed any more degrades health and says why, without th
 
   await reportSequencer(db.pool, logId, { state: 'leading', rollbackGuard: 'file', refusal: null });
   await expect(transparencyLogProbe(db.pool).check(AbortSignal.timeout(5_000))).resolves.toBeUndefined();
+
+  await reportMeeting(db.pool, logId);
+  await expect(transparencyLogProbe(db.pool).check(AbortSignal.timeout(5_000))).rejects.toThrow(
+    'two sequencers',
+  );
 });
