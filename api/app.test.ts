@@ -202,44 +202,6 @@ describe('health', () => {
   });
 });
 
-describe('the OpenAPI document', () => {
-  test('describes every route of the API', async () => {
-    const { status, json } = await api.get('/openapi.json');
-    expect(status).toBe(200);
-    expect(json.openapi).toBe('3.1.0');
-    expect(Object.keys(json.paths as object)).toEqual(
-      expect.arrayContaining([
-        '/api/v1/jobs',
-        '/api/v1/jobs/{id}',
-        '/api/v1/jobs/{id}/cancel',
-        '/api/v1/jobs/{id}/events',
-        '/api/v1/jobs/{id}/executions',
-        '/api/v1/executions',
-        '/api/v1/executions/{id}/details',
-        '/api/v1/executions/{id}/receipt',
-        '/api/v1/executions/{id}/logs',
-        '/api/v1/transparency/root',
-        '/api/v1/transparency/proof',
-        '/api/v1/transparency/bundles/{cid}',
-        '/checkpoint',
-        '/health/ready',
-        '/metrics',
-      ]),
-    );
-    expect(json.paths['/api/v1/jobs'].get.parameters).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ name: 'limit', schema: expect.objectContaining({ type: 'integer' }) }),
-      ]),
-    );
-    expect(json.paths['/api/v1/jobs'].post.requestBody.content['application/json'].schema.required).toEqual(
-      expect.arrayContaining(['signature', 'public_key']),
-    );
-    expect(
-      json.paths['/api/v1/jobs'].post.responses['202'].content['application/json'].schema.properties,
-    ).toHaveProperty('status');
-  });
-});
-
 test('an app with a route that does not say what it permits cannot be built', async () => {
   const { default: Fastify } = await import('fastify');
   const { registerPrincipals } = await import('./plugins/principal.ts');

@@ -19,6 +19,7 @@ import { registerExecutionReads } from './routes/executions/read.ts';
 import { registerJobCancel } from './routes/jobs/cancel.ts';
 import { registerJobReads } from './routes/jobs/read.ts';
 import { registerJobSubmit } from './routes/jobs/submit.ts';
+import { registerDocs } from './routes/service/docs.ts';
 import { registerFeedPath } from './routes/service/feed.ts';
 import { registerHealth, type HealthProbe } from './routes/service/health.ts';
 import { registerMetrics, type RenderMetrics } from './routes/service/metrics.ts';
@@ -116,6 +117,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerHealth(routes, deps.probes, deps.log);
   registerMetrics(routes, deps.renderMetrics);
   registerFeedPath(routes);
+  registerDocs(routes);
   return app;
 }
 

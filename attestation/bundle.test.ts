@@ -64,7 +64,7 @@ describe('bundles of an attested job', () => {
 /** The whole of a bundle that comes in pieces. */
 async function parsed(bundle: ReturnType<typeof jobBundle>): Promise<unknown> {
   let text = '';
-  for await (const piece of (await bundle)!) text += piece;
+  for await (const piece of (await bundle)!.pieces) text += piece;
   return JSON.parse(text);
 }
 

@@ -54,6 +54,12 @@ export async function executionBundle(
 /** Receipts of a job's bundle that are read at once: each has up to 64 KiB of output in it, and its envelope again. */
 const RECEIPTS_AT_ONCE = 8;
 
+export interface JobBundlePieces {
+  /** The signed note that all proofs lead to: the same job under the same checkpoint is the same text. */
+  checkpoint: string;
+  pieces: AsyncGenerator<string, void>;
+}
+
 /**
  * The bundle of a job that has ended, with every receipt of it, as the pieces of its JSON text (`JobBundle`): a thousand
  * receipts never stand in memory together. Throws `pending`; undefined as above. Only the pieces after the first may
@@ -63,7 +69,7 @@ export async function jobBundle(
   pool: Pool,
   log: LogReader,
   jobId: string,
-): Promise<AsyncGenerator<string, void> | undefined> {
+): Promise<JobBundlePieces | undefined> {
   const found = await readLoggedJob(pool, log.logId, jobId);
   if (found === undefined) return undefined;
   if (found === 'pending') throw new LogServiceError('pending', 'the job is not in the log yet, but will be');
@@ -95,7 +101,7 @@ export async function jobBundle(
     }
     yield `],"key_proofs":${JSON.stringify(keyLinks satisfies JobBundle['key_proofs'])}}`;
   }
-  return pieces();
+  return { checkpoint: checkpoint.note, pieces: pieces() };
 }
 
 async function prove(

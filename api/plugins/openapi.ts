@@ -1,12 +1,11 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
-import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
-
-const DOCUMENT_MAX_AGE_S = 60;
+import { validatorCompiler } from 'fastify-type-provider-zod';
+import { description, describeRoute, finishDocument, introduction } from '../openapi/document.ts';
 
 /**
- * Validates parameters by their zod schemas and describes every route as OpenAPI 3.1 at `/openapi.json`. Answers are
- * typed by their schemas at compile time and not checked again when they are sent.
+ * Validates parameters by their zod schemas and describes every route as OpenAPI 3.1 (served by routes/service/docs.ts).
+ * Answers are typed by their schemas at compile time and not checked again when they are sent.
  */
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
   app.setValidatorCompiler((route) =>
@@ -16,25 +15,15 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   await app.register(swagger, {
     openapi: {
-      openapi: '3.1.0',
+      ...introduction,
       info: {
         title: 'Beacon',
         version,
-        description: 'Signed jobs in, signed receipts in a public Merkle log out.',
+        description,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      components: {
-        securitySchemes: {
-          operator: { type: 'http', scheme: 'bearer', description: "The operator's token." },
-        },
-      },
     },
-    transform: jsonSchemaTransform,
+    transform: describeRoute,
+    transformObject: finishDocument,
   });
-  app.get(
-    '/openapi.json',
-    { config: { permission: 'read', mutates: false }, schema: { hide: true } },
-    async (_request, reply) =>
-      reply.header('cache-control', `max-age=${DOCUMENT_MAX_AGE_S}`).send(app.swagger()),
-  );
 }

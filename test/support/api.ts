@@ -17,6 +17,7 @@ import { createMetrics, type Metrics } from '../../observability/metrics.ts';
 import { askDatabase } from '../../store/alive.ts';
 import type { Pool } from '../../store/pool.ts';
 import { createSubmitter } from '../../store/submit.ts';
+import { watchAnswers } from './conformance.ts';
 import { testDatabase, type TestDatabase } from './postgres.ts';
 
 export const OPERATOR_TOKEN = 'operator-token-of-the-tests';
@@ -74,7 +75,7 @@ export function testSettings(options: TestApiOptions = {}): ApiSettings {
   };
 }
 
-/** The whole app on a real, empty database. */
+/** The whole app on a real, empty database. Every answer is held against the OpenAPI document that it serves. */
 export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
   const db = await testDatabase();
   const pool = options.pool ?? db.pool;
@@ -109,8 +110,14 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
       body: await metrics.shared.metrics(),
     }),
   });
+  const faults = watchAnswers(app);
+  const allAsDocumented = () => {
+    const found = faults();
+    if (found.length > 0) throw new Error(`not as /openapi.json says:\n${found.join('\n')}`);
+  };
   const inject = async (request: InjectOptions): Promise<Answer> => {
     const response = await app.inject(request);
+    allAsDocumented();
     const isJson = String(response.headers['content-type']).startsWith('application/json');
     return {
       status: response.statusCode,
@@ -139,6 +146,7 @@ export async function testApi(options: TestApiOptions = {}): Promise<TestApi> {
       await trustList[Symbol.asyncDispose]();
       if (options.pool !== undefined && !options.pool.ended) await options.pool.end();
       await db[Symbol.asyncDispose]();
+      allAsDocumented();
     },
   };
 }

@@ -8,12 +8,22 @@ import {
   listFiles,
   listLogLines,
 } from '../../../store/execution-reads.ts';
-import { isTerminal } from '../../../domain/states.ts';
+import { EXECUTION_STATES, isTerminal } from '../../../domain/states.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
-import { executionId, executionItem, lenientInt, problem, triedExecution } from '../../schemas.ts';
+import { executionReceipt } from '../../openapi/documents.ts';
+import { stored, unchanged } from '../../openapi/route-schema.ts';
+import {
+  attempt,
+  executionId,
+  executionItem,
+  lenientInt,
+  outputFile,
+  triedExecution,
+} from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { viewerOf } from '../viewer.ts';
+import { isKnown } from '../conditional.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { findExecution, UUID } from './find.ts';
 import { LIST_OUTPUT_BYTES, withTries } from './of-job.ts';
@@ -27,19 +37,25 @@ const MAX_LOG_LINES = 1_000;
 const READ = { permission: 'read', mutates: false } as const;
 const LOG_CURSOR = /^(\d{1,9})\.(\d{1,9})$/;
 
-const details = triedExecution.extend({
-  attempts: z.array(z.looseObject({})),
-  files: z.array(z.looseObject({})),
-  receipt: z.unknown().nullable(),
-});
+const details = triedExecution
+  .extend({
+    attempts: z.array(attempt),
+    files: z.array(outputFile).describe('What the deciding attempt left in its output folder.'),
+    receipt: executionReceipt.nullable().describe('Null before the end. Its exact bytes are at `receipt`.'),
+  })
+  .meta({ id: 'ExecutionDetails' });
 
-const logLine = z.object({
-  attempt: z.int(),
-  seq: z.int(),
-  time_us: z.int().describe('Unix time in microseconds.'),
-  source: z.enum(['stdout', 'stderr', 'system']),
-  line: z.string(),
-});
+type ReceiptView = z.infer<typeof executionReceipt>;
+
+const logLine = z
+  .object({
+    attempt: z.int(),
+    seq: z.int(),
+    time_us: z.int().describe('Unix time in microseconds.'),
+    source: z.enum(['stdout', 'stderr', 'system']),
+    line: z.string(),
+  })
+  .meta({ id: 'LogLine' });
 
 function executionPosition(cursor: string) {
   const position = decodeCursor(cursor);
@@ -53,6 +69,7 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
     {
       config: READ,
       schema: {
+        operationId: 'listExecutions',
         summary: 'Executions of all jobs, newest first.',
         tags: ['executions'],
         querystring: z.object({
@@ -64,15 +81,17 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
           cursor: z.string().max(512).optional().describe('`next_cursor` of the page before.'),
         }),
         response: {
-          200: z.object({
-            executions: z.array(executionItem),
-            limit: z.int(),
-            offset: z.int(),
-            total: z.int(),
-            next_cursor: z.string().nullable(),
-          }),
-          '4xx': problem,
+          200: z
+            .object({
+              executions: z.array(executionItem),
+              limit: z.int(),
+              offset: z.int(),
+              total: z.int(),
+              next_cursor: z.string().nullable(),
+            })
+            .describe('A page; `next_cursor` is null on the last.'),
         },
+        errors: ['validation_error', 'invalid_cursor'],
       },
     },
     async (request) => {
@@ -100,16 +119,24 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
     },
   );
 
-  for (const url of ['/api/v1/executions/:id', '/api/v1/executions/:id/details']) {
+  const urls = {
+    getExecution: '/api/v1/executions/:id',
+    getExecutionDetails: '/api/v1/executions/:id/details',
+  };
+  for (const [operationId, url] of Object.entries(urls)) {
     app.get(
       url,
       {
         config: READ,
         schema: {
+          operationId,
           summary: 'One execution with its attempts, files and receipt.',
           tags: ['executions'],
           params: executionId,
-          response: { 200: details, '4xx': problem },
+          response: {
+            200: { description: 'The execution.', content: { 'application/json': { schema: details } } },
+          },
+          errors: ['invalid_execution_id', 'execution_not_found'],
         },
       },
       async (request) => {
@@ -124,7 +151,7 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
           ...tried!,
           attempts: (attempts.get(row.id) ?? []).map(attemptView),
           files: files.map((file) => fileView(row.id, file)),
-          receipt: receipt === undefined ? null : (JSON.parse(receipt.bytes.toString('utf8')) as unknown),
+          receipt: receipt === undefined ? null : (JSON.parse(receipt.bytes.toString('utf8')) as ReceiptView),
         };
       },
     );
@@ -135,18 +162,27 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
     {
       config: READ,
       schema: {
+        operationId: 'getReceipt',
         summary: 'The receipt, byte for byte as it was signed; its ETag is its CID.',
         tags: ['executions'],
         params: executionId,
+        response: {
+          200: stored('application/json', 'The receipt as canonical JSON.', executionReceipt),
+          304: unchanged,
+        },
+        answerHeaders: {
+          200: ['ETag', 'Cache-Control', 'X-Ipfs-Cid'],
+          304: ['ETag', 'Cache-Control', 'X-Ipfs-Cid'],
+        },
+        errors: ['invalid_execution_id', 'execution_not_found', 'receipt_not_found'],
       },
     },
     async (request, reply) => {
       const row = await findExecution(pool, request.params.id, request.principal);
       const receipt = await getReceipt(pool, row.id);
       if (receipt === undefined) throw new ApiError('receipt_not_found');
-      const etag = `"${receipt.cid}"`;
-      reply.headers({ etag, 'cache-control': 'no-cache', 'x-ipfs-cid': receipt.cid });
-      if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+      reply.headers({ 'cache-control': 'no-cache', 'x-ipfs-cid': receipt.cid });
+      if (isKnown(request, reply, receipt.cid)) return reply.code(304).send();
       return reply.type('application/json; charset=utf-8').send(receipt.bytes);
     },
   );
@@ -156,6 +192,7 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
     {
       config: READ,
       schema: {
+        operationId: 'listExecutionLogs',
         summary: 'What the program wrote, over all attempts.',
         tags: ['executions'],
         params: executionId,
@@ -164,15 +201,17 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
           limit: lenientInt(1, MAX_LOG_LINES, MAX_LOG_LINES),
         }),
         response: {
-          200: z.object({
-            execution_id: z.string(),
-            status: z.string(),
-            lines: z.array(logLine),
-            next_after: z.string(),
-            ended: z.boolean().describe('No line will follow these.'),
-          }),
-          '4xx': problem,
+          200: z
+            .object({
+              execution_id: z.string(),
+              status: z.enum(EXECUTION_STATES),
+              lines: z.array(logLine),
+              next_after: z.string(),
+              ended: z.boolean().describe('No line will follow these.'),
+            })
+            .describe('A page of lines.'),
         },
+        errors: ['validation_error', 'invalid_execution_id', 'execution_not_found'],
       },
     },
     async (request) => {

@@ -7,7 +7,8 @@ import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { whoAsks } from '../../plugins/signed-request.ts';
 import { actorOf } from '../../principal.ts';
-import { jobId, problem } from '../../schemas.ts';
+import { signedRequest } from '../../openapi/job-spec.ts';
+import { jobId } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { viewerOf } from '../viewer.ts';
 
@@ -30,13 +31,28 @@ export function registerJobCancel(app: RouteApp, { pool, notifier, events }: Can
     {
       config: { permission: 'change-job', mutates: true },
       schema: {
+        operationId: 'cancelJob',
         summary: 'Ask for the end of a job.',
         description:
-          "An operator sends his token. The owner sends {action: 'cancel', job_id, timestamp, nonce, signature, public_key}, signed by the job's key.",
+          "An operator sends his token and no body. Everybody else sends a request signed by the job's key. Outcomes that are there already are attested as they were.",
         tags: ['jobs'],
         params: jobId,
-        security: [{ operator: [] }, {}],
-        response: { 200: answer, 202: answer, '4xx': problem, '5xx': problem },
+        body: signedRequest,
+        response: {
+          200: answer.describe('The job had ended before.'),
+          202: answer.describe('It will end soon.'),
+        },
+        errors: [
+          'invalid_json',
+          'unauthorized',
+          'invalid_auth_format',
+          'invalid_token',
+          'admin_auth_not_configured',
+          'invalid_signed_request',
+          'forbidden',
+          'job_not_found',
+          'replay_detected',
+        ],
       },
     },
     async (request, reply) => {

@@ -72,7 +72,7 @@ describe('one job', () => {
     const execution: string = rows[0].id;
     await api.db.pool.query(
       `insert into attempts (execution_id, attempt, state, backend, region, fence, budget_ms, failure, created_at)
-       values ($1, 1, 'failed', 'local', 'US', 1, 1000, '{"code": "provider_lost", "message": "gone away"}', '2026-01-01Z'),
+       values ($1, 1, 'failed', 'local', 'US', 1, 1000, '{"code": "provider_lost", "message": "gone away", "retryable": true, "mendable": false, "source": "provider"}', '2026-01-01Z'),
               ($1, 2, 'lost', 'local', 'US', 2, 1000, null, '2026-01-02Z'),
               ($1, 3, 'active', 'local', 'US', 3, 1000, null, '2026-01-03Z')`,
       [execution],

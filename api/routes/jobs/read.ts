@@ -4,8 +4,18 @@ import { LIMITS } from '../../../domain/limits.ts';
 import { getJob, getJobState, listJobEvents, listJobs } from '../../../store/job-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
-import { executionItem, jobId, jobItem, lenientInt, problem, triedExecution } from '../../schemas.ts';
+import { stored, unchanged } from '../../openapi/route-schema.ts';
+import { jobSpec } from '../../openapi/job-spec.ts';
+import {
+  executionItem,
+  jobId,
+  jobItem,
+  jobView as jobShape,
+  lenientInt,
+  triedExecution,
+} from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
+import { isKnown, nameOf } from '../conditional.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { allJobExecutions, jobExecutions } from '../executions/of-job.ts';
 import { viewerOf } from '../viewer.ts';
@@ -32,13 +42,15 @@ const status = z
   })
   .optional();
 
-const jobEvent = z.object({
-  seq: z.int(),
-  type: z.string(),
-  execution_id: z.string().nullable(),
-  payload: z.looseObject({}),
-  recorded_at: z.iso.datetime(),
-});
+const jobEvent = z
+  .object({
+    seq: z.int().describe('From 1, without gaps.'),
+    type: z.string(),
+    execution_id: z.string().nullable(),
+    payload: z.looseObject({}),
+    recorded_at: z.iso.datetime(),
+  })
+  .meta({ id: 'JobEvent' });
 
 export function registerJobReads(app: RouteApp, pool: Pool): void {
   app.get(
@@ -46,7 +58,9 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
     {
       config: READ,
       schema: {
+        operationId: 'listJobs',
         summary: 'List jobs, newest first.',
+        description: 'Jobs that come in meanwhile are neither repeated nor do they displace others.',
         tags: ['jobs'],
         querystring: z.object({
           limit: lenientInt(1, LIMITS.pageRows, DEFAULT_JOBS),
@@ -54,9 +68,11 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
           status,
         }),
         response: {
-          200: z.object({ jobs: z.array(jobItem), next_cursor: z.string().nullable() }),
-          '4xx': problem,
+          200: z
+            .object({ jobs: z.array(jobItem), next_cursor: z.string().nullable() })
+            .describe('A page; `next_cursor` is null on the last.'),
         },
+        errors: ['validation_error', 'invalid_cursor'],
       },
     },
     async (request) => {
@@ -78,7 +94,10 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
     {
       config: READ,
       schema: {
+        operationId: 'getJob',
         summary: 'One job; with its executions when asked.',
+        description:
+          '`job` has the members of the spec with those of Beacon laid over them; what was signed, byte for byte, is at `links.spec`.',
         tags: ['jobs'],
         params: jobId,
         querystring: z.object({
@@ -93,13 +112,18 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
           exec_offset: lenientInt(0, MAX_OFFSET, 0),
         }),
         response: {
-          200: z.object({
-            job: z.looseObject({}),
-            status: z.string(),
-            executions: z.array(executionItem).optional(),
-          }),
-          '4xx': problem,
+          200: z
+            .object({
+              job: jobShape,
+              status: z.enum(JOB_STATES),
+              executions: z
+                .array(executionItem.extend({ receipt: z.unknown().optional() }))
+                .optional()
+                .describe('With `include`; `receipt` with `include=latest`.'),
+            })
+            .describe('The job.'),
         },
+        errors: ['job_not_found'],
       },
     },
     async (request) => {
@@ -119,14 +143,23 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
     {
       config: READ,
       schema: {
+        operationId: 'getJobSpec',
         summary: 'The signed spec, byte for byte as it was received.',
         tags: ['jobs'],
         params: jobId,
+        response: {
+          200: stored('application/json', 'The bytes that were submitted.', jobSpec),
+          304: unchanged,
+        },
+        answerHeaders: { 200: ['ETag', 'Cache-Control'], 304: ['ETag', 'Cache-Control'] },
+        errors: ['job_not_found'],
       },
     },
     async (request, reply) => {
       const row = await getJob(pool, request.params.id, viewerOf(request.principal));
       if (row === undefined) throw new ApiError('job_not_found');
+      reply.header('cache-control', 'no-cache');
+      if (isKnown(request, reply, nameOf(row.raw))) return reply.code(304).send();
       return reply.type('application/json; charset=utf-8').send(row.raw);
     },
   );
@@ -136,7 +169,9 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
     {
       config: READ,
       schema: {
+        operationId: 'listJobEvents',
         summary: "A job's own events in order, without gaps.",
+        description: 'The same events as they happen, with those of the log: the feed at `/ws`.',
         tags: ['jobs'],
         params: jobId,
         querystring: z.object({
@@ -144,9 +179,15 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
           limit: lenientInt(1, LIMITS.pageRows, DEFAULT_EVENTS),
         }),
         response: {
-          200: z.object({ job_id: z.string(), events: z.array(jobEvent), next_after_seq: z.int() }),
-          '4xx': problem,
+          200: z
+            .object({
+              job_id: z.string(),
+              events: z.array(jobEvent),
+              next_after_seq: z.int().describe('`after_seq` of the next page.'),
+            })
+            .describe('A page of events; an empty one says that there is no more for now.'),
         },
+        errors: ['job_not_found'],
       },
     },
     async (request) => {
@@ -170,6 +211,7 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
 
   const ofJob = {
     tags: ['jobs'],
+    errors: ['job_not_found'] as const,
     params: jobId,
     querystring: z.object({
       limit: lenientInt(1, LIMITS.pageRows, LIMITS.pageRows),
@@ -177,14 +219,15 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
     }),
   };
   const answer = <T extends z.ZodType>(item: T) => ({
-    200: z.object({
-      job_id: z.string(),
-      executions: z.array(item),
-      limit: z.int(),
-      offset: z.int(),
-      total: z.int().describe('Executions that the job planned.'),
-    }),
-    '4xx': problem,
+    200: z
+      .object({
+        job_id: z.string(),
+        executions: z.array(item),
+        limit: z.int(),
+        offset: z.int(),
+        total: z.int().describe('Executions that the job planned.'),
+      })
+      .describe('A page of executions.'),
   });
 
   app.get(
@@ -193,6 +236,7 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
       config: READ,
       schema: {
         ...ofJob,
+        operationId: 'listJobExecutions',
         summary: 'Executions of a job in the order of its plan.',
         response: answer(executionItem),
       },
@@ -212,6 +256,7 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
       config: READ,
       schema: {
         ...ofJob,
+        operationId: 'listAllJobExecutions',
         summary: 'The same with executions that were tried again by request, and how often each was tried.',
         response: answer(triedExecution),
       },

@@ -1,23 +1,42 @@
 import { z } from 'zod';
 import type { Submitted } from '../../../store/submit-statement.ts';
-import { ApiError } from '../../errors.ts';
 import { LIMITS } from '../../../domain/limits.ts';
+import { ApiError, type ErrorCode } from '../../errors.ts';
 import { acceptJob, type IntakeDeps } from '../../intake/accept.ts';
 import { createBodyGate } from '../../intake/body-gate.ts';
 import { rawBody } from '../../plugins/body.ts';
-import { problem } from '../../schemas.ts';
+import { jobSpec } from '../../openapi/job-spec.ts';
 import type { RouteApp } from '../app-type.ts';
 
-const signedSpec = z
-  .looseObject({
-    id: z.string().optional(),
-    benchmark: z.looseObject({}),
-    constraints: z.looseObject({ regions: z.array(z.string()) }),
-    metadata: z.looseObject({ timestamp: z.string().optional(), nonce: z.string().optional() }).optional(),
-    signature: z.string().describe('Ed25519 over a canonical form, 64 bytes in standard base64.'),
-    public_key: z.string().describe('32 bytes in standard base64.'),
-  })
-  .describe('A signed JobSpec; the bytes received are kept, and the signature is checked on them.');
+/** Whatever is wrong with a spec (docs/api.md), and what intake says when it has enough. */
+const REFUSALS = [
+  'invalid_body',
+  'invalid_json',
+  'validation_error',
+  'missing_field:signature',
+  'missing_field:public_key',
+  'missing_field:metadata',
+  'missing_field:timestamp',
+  'missing_field:nonce',
+  'invalid_field:timestamp',
+  'invalid_encoding:public_key',
+  'canonicalization_error',
+  'signature_mismatch',
+  'timestamp_invalid',
+  'trust_violation:unknown',
+  'trust_violation:revoked',
+  'trust_violation:expired',
+  'trust_violation:not_yet_valid',
+  'replay_detected',
+  'id_taken',
+  'idempotency_key_reused',
+  'rate_limit_exceeded',
+  'intake_busy',
+  'verification_timeout',
+  'backlog_full',
+  'protection_unavailable:replay',
+  'unavailable',
+] as const satisfies readonly ErrorCode[];
 
 export function registerJobSubmit(app: RouteApp, deps: IntakeDeps): void {
   const gate = createBodyGate(deps.failureLimit);
@@ -28,18 +47,28 @@ export function registerJobSubmit(app: RouteApp, deps: IntakeDeps): void {
       onRequest: gate.onRequest,
       config: { permission: 'submit', mutates: true },
       schema: {
+        operationId: 'submitJob',
         summary: 'Submit a signed job.',
+        description:
+          'The job is stored when 202 is answered; Temporal may be down meanwhile. After a 5xx or a lost connection send the same bytes again: the answer says what became of them.',
         tags: ['jobs'],
-        headers: z.object({ 'idempotency-key': z.string().optional() }),
-        body: signedSpec,
+        headers: z.object({
+          'idempotency-key': z
+            .string()
+            .optional()
+            .describe(
+              'The same key and body of one signer submit once. At most 255 printable ASCII characters.',
+            ),
+        }),
+        body: jobSpec,
         response: {
           200: z
             .object({ id: z.string(), idempotent: z.literal(true) })
             .describe('This job was stored before.'),
-          202: z.object({ id: z.string(), status: z.literal('enqueued') }),
-          '4xx': problem,
-          '5xx': problem,
+          202: z.object({ id: z.string(), status: z.literal('enqueued') }).describe('The job is stored.'),
         },
+        answerHeaders: { 200: ['Location'], 202: ['Location'] },
+        errors: REFUSALS,
       },
     },
     async (request, reply) => {
@@ -51,11 +80,11 @@ export function registerJobSubmit(app: RouteApp, deps: IntakeDeps): void {
         idempotencyKey: request.headers['idempotency-key'],
       });
       const submitted = await (place === undefined ? accepted : accepted.finally(() => place.release()));
-      reply.header('location', `/api/v1/jobs/${encodeURIComponent(submitted.id)}`);
-      if (submitted.kind === 'accepted')
-        return reply.code(202).send({ id: submitted.id, status: 'enqueued' });
-      if (submitted.kind === 'known') return reply.code(200).send({ id: submitted.id, idempotent: true });
-      throw refusal(submitted);
+      const { id, kind } = submitted;
+      if (kind !== 'accepted' && kind !== 'known') throw refusal(submitted);
+      reply.header('location', `/api/v1/jobs/${encodeURIComponent(id)}`);
+      if (kind === 'accepted') return reply.code(202).send({ id, status: 'enqueued' });
+      return reply.code(200).send({ id, idempotent: true });
     },
   );
 }

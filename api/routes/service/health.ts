@@ -20,14 +20,16 @@ const PROBE_TIMEOUT_MS = 1_000;
 /** Many probes share one look: a flood of health requests must not become one of queries. */
 const LOOK_AGE_MS = 500;
 
-const service = z.object({
-  name: z.string(),
-  status: z.enum(['healthy', 'unhealthy']),
-  required: z.boolean(),
-  last_check: z.iso.datetime(),
-  latency_ms: z.number(),
-  error: z.string().optional(),
-});
+const service = z
+  .object({
+    name: z.string(),
+    status: z.enum(['healthy', 'unhealthy']),
+    required: z.boolean().describe('Without it nothing can be served.'),
+    last_check: z.iso.datetime(),
+    latency_ms: z.number(),
+    error: z.string().optional(),
+  })
+  .meta({ id: 'ServiceHealth' });
 type ServiceHealth = z.infer<typeof service>;
 
 const health = z.object({ status: z.enum(['healthy', 'degraded', 'unhealthy']), services: z.array(service) });
@@ -57,15 +59,23 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
     return { ready, status, services: all };
   };
 
-  for (const prefix of ['', '/api/v1']) {
+  for (const [prefix, version] of [
+    ['', ''],
+    ['/api/v1', 'V1'],
+  ] as const) {
     app.get(
       `${prefix}/health`,
       {
         config: OPEN,
         schema: {
+          operationId: `getHealth${version}`,
           summary: 'How every dependency is.',
+          description: 'Each is asked for real, with a limit of one second.',
           tags: ['service'],
-          response: { 200: health, 503: health },
+          response: {
+            200: health.describe('`degraded`: something that is not required does not answer.'),
+            503: health.describe('Nothing can be served.'),
+          },
         },
       },
       async (_request, reply) => {
@@ -78,9 +88,10 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
       {
         config: OPEN,
         schema: {
+          operationId: `getLiveness${version}`,
           summary: 'The process answers.',
           tags: ['service'],
-          response: { 200: z.object({ status: z.literal('alive') }) },
+          response: { 200: z.object({ status: z.literal('alive') }).describe('It does.') },
         },
       },
       async () => ({ status: 'alive' as const }),
@@ -90,9 +101,13 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
       {
         config: OPEN,
         schema: {
+          operationId: `getReadiness${version}`,
           summary: 'Requests can be served.',
           tags: ['service'],
-          response: { 200: readiness, 503: readiness },
+          response: {
+            200: readiness.describe('Ready.'),
+            503: readiness.describe('PostgreSQL does not answer.'),
+          },
         },
       },
       async (_request, reply) => {

@@ -1,12 +1,15 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { executionBundle, jobBundle } from '../../../attestation/bundle.ts';
-import { JOB_BUNDLE } from '../../../domain/receipt/bundle.ts';
+import { EXECUTION_BUNDLE, JOB_BUNDLE } from '../../../domain/receipt/bundle.ts';
 import { getJobState } from '../../../store/job-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
+import * as documents from '../../openapi/documents.ts';
+import { stored, unchanged } from '../../openapi/route-schema.ts';
 import { executionId, jobId } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
+import { isKnown, nameOf } from '../conditional.ts';
 import { findExecution } from '../executions/find.ts';
 import { viewerOf } from '../viewer.ts';
 import { createBundleTurns } from './bundle-turns.ts';
@@ -15,6 +18,9 @@ import { logProblem } from './problem.ts';
 
 const READ = { permission: 'read', mutates: false } as const;
 const RETRY_AFTER_S = 1;
+const HEADERS = ['ETag', 'Cache-Control', 'Content-Disposition'] as const;
+const ANSWER_HEADERS = { 200: HEADERS, 304: HEADERS };
+const UNDER_THE_NEWEST = 'Its proofs are under the newest checkpoint: another ETag is a newer one.';
 
 /** Beacon bundles: all that `beacon verify` needs, in one file. */
 export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
@@ -24,9 +30,23 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
     {
       config: READ,
       schema: {
+        operationId: 'getExecutionBundle',
         summary: 'Everything that checking one execution needs.',
+        description: UNDER_THE_NEWEST,
         tags: ['transparency'],
         params: executionId,
+        response: {
+          200: stored(EXECUTION_BUNDLE, 'A file for `beacon verify`.', documents.executionBundle),
+          304: unchanged,
+        },
+        answerHeaders: ANSWER_HEADERS,
+        errors: [
+          'invalid_execution_id',
+          'execution_not_found',
+          'log_not_found',
+          'not_yet_logged',
+          'bundle_not_ready',
+        ],
       },
     },
     async (request, reply) => {
@@ -34,7 +54,10 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
       const { reader } = await findLog();
       const bundle = await executionBundle(pool, reader, execution.id).catch(logProblem);
       if (bundle === undefined) throw notReady();
-      return asBundle(reply, bundle.media_type, execution.id).send(JSON.stringify(bundle));
+      const text = JSON.stringify(bundle);
+      asBundle(reply, bundle.media_type, execution.id);
+      if (isKnown(request, reply, nameOf(text))) return reply.code(304).send();
+      return reply.send(text);
     },
   );
   app.get(
@@ -42,9 +65,17 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
     {
       config: READ,
       schema: {
+        operationId: 'getJobBundle',
         summary: 'Everything that checking a whole job needs.',
+        description: UNDER_THE_NEWEST,
         tags: ['transparency'],
         params: jobId,
+        response: {
+          200: stored(JOB_BUNDLE, 'A file for `beacon verify`.', documents.jobBundle),
+          304: unchanged,
+        },
+        answerHeaders: ANSWER_HEADERS,
+        errors: ['job_not_found', 'log_not_found', 'not_yet_logged', 'bundle_not_ready', 'bundles_busy'],
       },
     },
     async (request, reply) => {
@@ -52,9 +83,11 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
       if (job === undefined) throw new ApiError('job_not_found');
       const { reader } = await findLog();
       const signal = gone(reply);
-      const pieces = await turns.start(signal, () => jobBundle(pool, reader, job.id)).catch(logProblem);
-      if (pieces === undefined) throw notReady();
-      return asBundle(reply, JOB_BUNDLE, job.id).send(Readable.from(turns.each(signal, pieces)));
+      const bundle = await turns.start(signal, () => jobBundle(pool, reader, job.id)).catch(logProblem);
+      if (bundle === undefined) throw notReady();
+      asBundle(reply, JOB_BUNDLE, job.id);
+      if (isKnown(request, reply, nameOf(`${job.id}\n${bundle.checkpoint}`))) return reply.code(304).send();
+      return reply.send(Readable.from(turns.each(signal, bundle.pieces)));
     },
   );
 }
@@ -64,7 +97,10 @@ function notReady(): ApiError {
 }
 
 function asBundle(reply: FastifyReply, mediaType: string, name: string): FastifyReply {
-  return reply.type(mediaType).header('content-disposition', `attachment; filename="${name}.beacon.json"`);
+  return reply.type(mediaType).headers({
+    'content-disposition': `attachment; filename="${name}.beacon.json"`,
+    'cache-control': 'no-cache',
+  });
 }
 
 /** Aborted when the client goes away, so that nothing is made for nobody. */

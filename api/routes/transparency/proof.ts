@@ -7,7 +7,7 @@ import { findCid, listReceiptCids } from '../../../store/log-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import type { Viewer } from '../../../store/principals.ts';
 import { ApiError } from '../../errors.ts';
-import { problem, wholeNumber } from '../../schemas.ts';
+import { wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { parseExecutionRef } from '../executions/find.ts';
 import { viewerOf } from '../viewer.ts';
@@ -45,14 +45,26 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: () => Promise<
     {
       config: { permission: 'read', mutates: false },
       schema: {
+        operationId: 'getProof',
         summary: 'That an entry is in the log, under the newest checkpoint.',
+        description: 'Several parameters must name one entry.',
         tags: ['transparency'],
         querystring: z.object({
           index: wholeNumber(0, Number.MAX_SAFE_INTEGER).optional(),
           execution_id: z.string().optional(),
           ipfs_cid: z.string().max(128).optional().describe('Of a receipt; that of a job summary does too.'),
         }),
-        response: { 200: proof, '4xx': problem },
+        response: { 200: proof.describe('An inclusion proof (RFC 6962).') },
+        errors: [
+          'validation_error',
+          'invalid_execution_id',
+          'proof_subject_missing',
+          'proof_subjects_disagree',
+          'proof_not_found',
+          'not_yet_logged',
+          'cid_is_bundle',
+          'log_not_found',
+        ],
       },
     },
     async (request) => {

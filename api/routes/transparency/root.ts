@@ -3,7 +3,6 @@ import { readVkeys } from '../../../attestation/log/signers.ts';
 import { toHex } from '../../../domain/encoding.ts';
 import { readLogTime } from '../../../store/log-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
-import { problem } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import type { ServedLog } from './log.ts';
 
@@ -33,9 +32,13 @@ export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<S
     {
       config: { permission: 'read', mutates: false },
       schema: {
+        operationId: 'getLogRoot',
         summary: 'The head of the log.',
         tags: ['transparency'],
-        response: { 200: root, '4xx': problem },
+        response: {
+          200: root.describe('The newest signed root; that of the empty log before the first entry.'),
+        },
+        errors: ['log_not_found'],
       },
     },
     async () => {

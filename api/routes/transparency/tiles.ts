@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { parseTilePath } from '../../../domain/log/tile.ts';
 import { ApiError } from '../../errors.ts';
+import { stored, storedBytes, unchanged } from '../../openapi/route-schema.ts';
 import type { RouteApp } from '../app-type.ts';
+import { isKnown, nameOf } from '../conditional.ts';
 import type { ServedLog } from './log.ts';
 
 const OPEN = { permission: 'read', mutates: false, anyOrigin: true } as const;
@@ -16,7 +18,15 @@ export function registerTiles(app: RouteApp, findLog: () => Promise<ServedLog>):
     '/checkpoint',
     {
       config: OPEN,
-      schema: { summary: 'The newest signed checkpoint (C2SP tlog-checkpoint).', tags: ['transparency'] },
+      schema: {
+        operationId: 'getCheckpoint',
+        summary: 'The newest signed checkpoint (C2SP tlog-checkpoint).',
+        description: 'Every web page may read it.',
+        tags: ['transparency'],
+        response: { 200: stored('text/plain', 'A signed note: origin, size, root, signature.') },
+        answerHeaders: { 200: ['Cache-Control'] },
+        errors: ['log_not_found'],
+      },
     },
     async (_request, reply) => {
       const { reader } = await findLog();
@@ -30,9 +40,19 @@ export function registerTiles(app: RouteApp, findLog: () => Promise<ServedLog>):
     {
       config: OPEN,
       schema: {
+        operationId: 'getTile',
         summary: 'A tile or entry bundle (C2SP tlog-tiles).',
+        description: 'Every web page may read it. A tile of a width never changes.',
         tags: ['transparency'],
-        params: z.object({ '*': z.string() }),
+        params: z.object({
+          '*': z.string().describe('`<level>/<index>[.p/<width>]`, or `entries/<index>[.p/<width>]`.'),
+        }),
+        response: {
+          200: storedBytes('Hashes of 32 bytes, or entries with a length of two bytes before each.'),
+          304: unchanged,
+        },
+        answerHeaders: { 200: ['ETag', 'Cache-Control'], 304: ['ETag', 'Cache-Control'] },
+        errors: ['tile_not_found', 'log_not_found'],
       },
     },
     async (request, reply) => {
@@ -40,10 +60,9 @@ export function registerTiles(app: RouteApp, findLog: () => Promise<ServedLog>):
       if (tile === undefined) throw new ApiError('tile_not_found');
       const bytes = await (await findLog()).reader.tile(tile);
       if (bytes === undefined) throw new ApiError('tile_not_found');
-      return reply
-        .type('application/octet-stream')
-        .header('cache-control', IMMUTABLE)
-        .send(Buffer.from(bytes));
+      reply.type('application/octet-stream').header('cache-control', IMMUTABLE);
+      if (isKnown(request, reply, nameOf(bytes))) return reply.code(304).send();
+      return reply.send(Buffer.from(bytes));
     },
   );
 }

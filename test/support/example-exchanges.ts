@@ -1,0 +1,215 @@
+import type { InjectOptions } from 'fastify';
+import type { Exchange } from '../../api/openapi/examples.ts';
+import { HEADERS } from '../../api/openapi/headers.ts';
+import { createPool } from '../../store/pool.ts';
+import { jobSpec, signedJob, testApi, testKey, type TestApi, type TestKey } from './api.ts';
+import { attestedLog } from './attested.ts';
+
+const ANSWER = 'I am a program of a few lines. I answer what I am asked.';
+const SHOWN_METRICS = ['jobs_deadletter_total', 'outbox_published_total', 'websocket_connections'];
+const KEPT_HEADERS = ['content-type', ...Object.keys(HEADERS).map((name) => name.toLowerCase())];
+
+type Play = (
+  operationId: string,
+  name: string,
+  summary: string,
+  request: { url: string; method?: 'GET' | 'POST'; headers?: Record<string, string>; body?: unknown },
+) => Promise<Exchange['answer']>;
+
+/** Every exchange that the OpenAPI document shows, by operation: played against a real API with a real log behind it. */
+export async function playExchanges(): Promise<Map<string, Exchange[]>> {
+  await using api = await testApi();
+  const exchanges = new Map<string, Exchange[]>();
+  const play = recorder(api, exchanges);
+  const job = await playJobs(api, play);
+  await playLog(api, play, job);
+  await playService(play);
+  await playFaults(exchanges);
+  return exchanges;
+}
+
+function recorder(api: TestApi, exchanges: Map<string, Exchange[]>): Play {
+  return async (operationId, name, summary, { url, method = 'GET', headers = {}, body }) => {
+    const sent = { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers };
+    const options: InjectOptions = { method, url, headers: sent };
+    if (body !== undefined) options.payload = typeof body === 'string' ? body : JSON.stringify(body);
+    const response = await api.app.inject(options);
+    const kept = KEPT_HEADERS.flatMap((header) => {
+      const value = response.headers[header];
+      return value === undefined ? [] : [[header, String(value)] as const];
+    });
+    const shown = bodyOf(operationId, String(response.headers['content-type']), response.body);
+    const answer: Exchange['answer'] = {
+      status: response.statusCode,
+      headers: Object.fromEntries(kept),
+      ...(shown === undefined ? {} : { body: shown }),
+    };
+    const request: Exchange['request'] = {
+      method,
+      url,
+      ...(Object.keys(sent).length === 0 ? {} : { headers: sent }),
+      ...(body === undefined ? {} : { body }),
+    };
+    const all = exchanges.get(operationId) ?? [];
+    exchanges.set(operationId, [...all, { name, summary, request, answer }]);
+    return answer;
+  };
+}
+
+/** JSON as its value, text as it is; of metrics a few lines, of bytes that are no text nothing. */
+function bodyOf(operationId: string, type: string, body: string): unknown {
+  if (body === '') return undefined;
+  if (operationId === 'getOpenApi') return undefined;
+  if (/[/+]json\b/.test(type)) return JSON.parse(body);
+  if (operationId.startsWith('getMetrics'))
+    return body
+      .split('\n')
+      .filter((line) => SHOWN_METRICS.some((name) => line.includes(name)))
+      .join('\n');
+  return operationId === 'getTile' ? undefined : body;
+}
+
+interface PlayedJob {
+  id: string;
+  execution: string;
+  key: TestKey;
+}
+
+async function playJobs(api: TestApi, play: Play): Promise<PlayedJob> {
+  const [key, stranger] = [testKey(), testKey()];
+  const id = 'who-are-you-1';
+  const over = { id, constraints: { regions: ['US', 'EU'], min_regions: 1 }, questions: ['Who are you?'] };
+  const spec = signedJob(key, over);
+  const { nonce } = spec.metadata as { nonce: string };
+  const headers = { 'idempotency-key': 'attempt-1' };
+  const submit = (name: string, summary: string, body: unknown, more?: Record<string, string>) =>
+    play('submitJob', name, summary, {
+      url: '/api/v1/jobs',
+      method: 'POST',
+      body,
+      ...(more && { headers: more }),
+    });
+
+  await submit('accepted', 'A job for two regions.', spec, headers);
+  await submit('known', 'The same bytes again, after a lost connection.', spec, headers);
+  await submit(
+    'validation_error',
+    'A region that is none.',
+    signedJob(key, { constraints: { regions: ['Mars'] } }),
+  );
+  await submit('invalid_json', 'Half of a body.', '{"id": "who-');
+  await submit('missing_field:signature', 'Not signed.', jobSpec({ id: 'unsigned' }));
+  await submit('signature_mismatch', 'Changed after it was signed.', { ...spec, questions: ['Who am I?'] });
+  await submit('replay_detected', 'A nonce for the second time.', signedJob(key, { metadata: { nonce } }));
+  await submit('id_taken', 'An id that another key has.', signedJob(stranger, { id }));
+  await submit(
+    'idempotency_key_reused',
+    'The same Idempotency-Key for another job.',
+    signedJob(key),
+    headers,
+  );
+
+  const other = 'who-are-you-2';
+  await api.post(signedJob(key, { ...over, id: other }));
+  const cancel = (name: string, summary: string, body?: unknown) =>
+    play('cancelJob', name, summary, { url: `/api/v1/jobs/${other}/cancel`, method: 'POST', body });
+  await cancel('requested', "By the job's key.", key.request({ action: 'cancel', job_id: other }));
+  await cancel('unauthorized', 'Neither a signed request nor a token.');
+  await cancel('forbidden', 'By another key.', stranger.request({ action: 'cancel', job_id: other }));
+
+  const { json } = await api.get(`/api/v1/jobs/${id}/executions`);
+  return { id, execution: (json as { executions: { id: string }[] }).executions[0]!.id, key };
+}
+
+async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJob): Promise<void> {
+  await using log = await attestedLog(api.db);
+  const [job, one] = [`/api/v1/jobs/${id}`, `/api/v1/executions/${execution}`];
+  const proof = '/api/v1/transparency/proof';
+  await play('getJobBundle', 'bundle_not_ready', 'While the job runs.', { url: `${job}/bundle` });
+  await play('getReceipt', 'receipt_not_found', 'Before the execution ends.', { url: `${one}/receipt` });
+  await log.endJob(id, ANSWER);
+  await play('getProof', 'not_yet_logged', 'A moment after the end.', {
+    url: `${proof}?execution_id=${execution}`,
+  });
+  log.startSequencing();
+  // The key, two receipts, the summary.
+  await log.sizeReaches(4);
+
+  const ended = key.request({ action: 'cancel', job_id: id });
+  await play('cancelJob', 'ended', 'The job had ended.', {
+    url: `${job}/cancel`,
+    method: 'POST',
+    body: ended,
+  });
+  await play('listJobs', 'page', 'The newest job.', { url: '/api/v1/jobs?limit=1' });
+  await play('listJobs', 'validation_error', 'A status that is none.', { url: '/api/v1/jobs?status=lost' });
+  await play('getJob', 'ended', 'A job that completed.', { url: job });
+  await play('getJob', 'latest', 'With the execution that ended last.', { url: `${job}?include=latest` });
+  await play('getJob', 'job_not_found', 'An id that nobody took.', { url: '/api/v1/jobs/nobody' });
+  await play('getJobSpec', 'spec', 'What was submitted.', { url: `${job}/spec` });
+  await play('listJobEvents', 'events', 'From acceptance to the end.', { url: `${job}/events?after_seq=0` });
+  await play('listJobExecutions', 'executions', 'One per region.', { url: `${job}/executions?limit=1` });
+  await play('listAllJobExecutions', 'executions', 'With their tries.', {
+    url: `${job}/executions/all?limit=1`,
+  });
+
+  await play('listExecutions', 'page', 'The newest execution.', { url: '/api/v1/executions?limit=1' });
+  await play('getExecution', 'execution', 'One that completed.', { url: one });
+  await play('getExecution', 'invalid_execution_id', 'Neither UUID nor number.', {
+    url: '/api/v1/executions/x',
+  });
+  await play('getExecutionDetails', 'execution', 'One that completed.', { url: `${one}/details` });
+  const receipt = await play('getReceipt', 'receipt', 'Of an execution that completed.', {
+    url: `${one}/receipt`,
+  });
+  const headers = { 'if-none-match': receipt.headers.etag! };
+  await play('getReceipt', 'unchanged', 'Asked for again.', { url: `${one}/receipt`, headers });
+  await play('listExecutionLogs', 'lines', 'All lines.', { url: `${one}/logs` });
+  await play('getOutput', 'output', 'What the program said.', { url: `${one}/output` });
+  await play('getFile', 'file', 'A file that it left.', { url: `${one}/files/notes/answer.html` });
+
+  const cid = receipt.headers['x-ipfs-cid']!;
+  await play('getLogRoot', 'root', 'After the first job.', { url: '/api/v1/transparency/root' });
+  await play('getProof', 'execution', "Of an execution's receipt.", {
+    url: `${proof}?execution_id=${execution}`,
+  });
+  await play('getProof', 'proof_not_found', 'An entry that the log does not have.', {
+    url: `${proof}?index=99`,
+  });
+  await play('getBlock', 'receipt', "A receipt's bytes.", { url: `/api/v1/transparency/bundles/${cid}` });
+  await play('getExecutionBundle', 'bundle', 'For `beacon verify`.', { url: `${one}/bundle` });
+  await play('getJobBundle', 'bundle', 'For `beacon verify`.', { url: `${job}/bundle` });
+  await play('getCheckpoint', 'checkpoint', 'After the first job.', { url: '/checkpoint' });
+  await play('getTile', 'tile', 'The hashes of the first four entries.', { url: '/tile/0/000.p/4' });
+}
+
+async function playService(play: Play): Promise<void> {
+  for (const [version, prefix] of [
+    ['', ''],
+    ['V1', '/api/v1'],
+  ]) {
+    await play(`getHealth${version}`, 'healthy', 'All is well.', { url: `${prefix}/health` });
+    await play(`getLiveness${version}`, 'alive', 'It answers.', { url: `${prefix}/health/live` });
+    await play(`getReadiness${version}`, 'ready', 'All is well.', { url: `${prefix}/health/ready` });
+    await play(`getMetrics${version}`, 'metrics', 'A few of the lines.', { url: `${prefix}/metrics` });
+  }
+  await play('openFeed', 'upgrade_required', 'Without an upgrade.', { url: '/ws' });
+  await play('getOpenApi', 'document', 'This.', { url: '/openapi.json' });
+}
+
+/** What health says when there is no database. */
+async function playFaults(exchanges: Map<string, Exchange[]>): Promise<void> {
+  const pool = createPool({ databaseUrl: 'postgres://nobody@127.0.0.1:9/none', name: 'test' });
+  await using api = await testApi({ pool });
+  const play = recorder(api, exchanges);
+  for (const [version, prefix] of [
+    ['', ''],
+    ['V1', '/api/v1'],
+  ]) {
+    await play(`getHealth${version}`, 'unhealthy', 'Without its database.', { url: `${prefix}/health` });
+    await play(`getReadiness${version}`, 'unready', 'Without its database.', {
+      url: `${prefix}/health/ready`,
+    });
+  }
+  await play('listJobs', 'persistence_unavailable', 'Without its database.', { url: '/api/v1/jobs' });
+}
