@@ -16,7 +16,7 @@ export const ERRORS = {
   headers_too_large: [431, 'the headers are too large'],
   host_not_allowed: [403, 'this Host is not served here; add its name to ALLOWED_HOSTS'],
   origin_not_allowed: [403, 'this Origin may not call the API; add it to CORS_ORIGINS'],
-  not_found: [404, 'no such path'],
+  not_found: [404, 'no such path; /docs lists those there are'],
   upgrade_required: [426, 'this path is a WebSocket: connect with Upgrade: websocket'],
 
   // Submitting a job

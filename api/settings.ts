@@ -16,10 +16,10 @@ export interface ApiSettings {
   plan: PlanSettings;
   /** Jobs that may wait for their start before intake answers 429. */
   backlogLimit: number;
+  /** Requests that one address may make in a minute; 0: as many as it likes. */
+  requestsPerMinute: number;
   /** Failures of trust and signature that one address may cause in a minute, and one address with one key. */
   failuresPerMinute: { perAddress: number; perAddressAndKey: number };
-  /** Requests of any kind that one address may make in a minute; 0 sets no limit. */
-  requestsPerMinute: number;
 }
 
 export interface ListenSettings {

@@ -62,6 +62,8 @@ Reading needs no credentials. A job is submitted by whoever signed it, and chang
 
 Every error is \`{error, error_code, code, details?, request_id}\`; \`code\` is of a closed set, listed at each route. Before a route is known there may also be ${BEFORE_ANY_ROUTE.map((code) => `\`${code}\` (${ERRORS[code][0]})`).join(', ')}.
 
+With \`RATE_LIMIT_PER_IP\` answers carry \`RateLimit-Limit\`, \`RateLimit-Remaining\` and \`RateLimit-Reset\` (seconds).
+
 Every GET answers HEAD too. The examples are recorded from a running service: their signatures, hashes and proofs hold.`;
 
 /** Describes a route by its zod schemas and keeps what the generator does not know for \`finishDocument\`. */
@@ -79,7 +81,7 @@ export const describeRoute: SwaggerTransform = (input) => {
       own: schema.errors ?? [],
       takesBody: route.method !== 'GET',
       anyOrigin,
-      needsNoDatabase: service,
+      isService: service,
     }),
     answerHeaders: schema.answerHeaders ?? {},
     permission,

@@ -8,6 +8,8 @@ const EVERYWHERE = ['bad_request', 'host_not_allowed', 'internal_error'] as cons
 const LISTED_ORIGINS = ['origin_not_allowed'] as const;
 const WITH_A_BODY = ['invalid_content_type', 'body_too_large'] as const;
 const WITH_THE_DATABASE = ['persistence_unavailable'] as const;
+/** With RATE_LIMIT_PER_IP. */
+const WHERE_COUNTED = ['rate_limit_exceeded'] as const;
 /** Answered before a route is known, or because there is none. */
 export const BEFORE_ANY_ROUTE: readonly ErrorCode[] = ['request_timeout', 'headers_too_large', 'not_found'];
 
@@ -15,6 +17,7 @@ export const BEFORE_ANY_ROUTE: readonly ErrorCode[] = ['request_timeout', 'heade
 const TRY_AGAIN: ReadonlySet<ErrorCode> = new Set([
   'rate_limit_exceeded',
   'intake_busy',
+  'verification_timeout',
   'backlog_full',
   'bundles_busy',
   'bundle_not_ready',
@@ -26,18 +29,18 @@ export interface RouteFacts {
   own: readonly ErrorCode[];
   takesBody: boolean;
   anyOrigin: boolean;
-  /** Answers from memory or after having asked gently; it works without a database. */
-  needsNoDatabase: boolean;
+  /** Health, metrics, this document: works without a database, and nobody counts how often it is asked. */
+  isService: boolean;
 }
 
 /** Every code that a route may answer with, in the catalogue's order. */
-export function errorsOf({ own, takesBody, anyOrigin, needsNoDatabase }: RouteFacts): ErrorCode[] {
+export function errorsOf({ own, takesBody, anyOrigin, isService }: RouteFacts): ErrorCode[] {
   const codes = new Set<ErrorCode>([
     ...own,
     ...EVERYWHERE,
     ...(anyOrigin ? [] : LISTED_ORIGINS),
     ...(takesBody ? WITH_A_BODY : []),
-    ...(needsNoDatabase ? [] : WITH_THE_DATABASE),
+    ...(isService ? [] : [...WITH_THE_DATABASE, ...WHERE_COUNTED]),
   ]);
   return (Object.keys(ERRORS) as ErrorCode[]).filter((code) => codes.has(code));
 }

@@ -37,9 +37,14 @@ function onlyUsedSchemas(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
     }
   };
   follow(document.paths);
+  /** Of its pair, or the same as the other. */
+  const isTheOnlyOne = (name: string): boolean => {
+    const other = name.slice(0, -INPUT.length);
+    return !used.has(other) || JSON.stringify(schemas[name]) === JSON.stringify(schemas[other]);
+  };
   const renamed = new Map(
     [...used]
-      .filter((name) => name.endsWith(INPUT) && !used.has(name.slice(0, -INPUT.length)))
+      .filter((name) => name.endsWith(INPUT) && isTheOnlyOne(name))
       .map((name) => [`${SCHEMAS}${name}`, `${SCHEMAS}${name.slice(0, -INPUT.length)}`]),
   );
   const kept: Record<string, OpenAPIV3_1.SchemaObject> = {};

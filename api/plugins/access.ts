@@ -16,19 +16,23 @@ export type AccessGate = (
 
 const LOOPBACK_NAME = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
+/** On every answer; the page at /docs alone has another policy. */
 const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 };
+const OVER_TLS = { 'strict-transport-security': 'max-age=31536000' };
 const EXPOSED = {
   'access-control-expose-headers':
-    'X-Request-ID, ETag, Retry-After, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+    'X-Request-ID, ETag, Retry-After, Location, Content-Disposition, X-Ipfs-Cid, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
 };
 const PREFLIGHT = {
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
-  'access-control-allow-headers': 'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key',
+  'access-control-allow-headers':
+    'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key, If-None-Match',
   'access-control-max-age': '86400',
 };
 
@@ -39,7 +43,7 @@ const PREFLIGHT = {
  */
 export function createAccessGate({ allowedHosts, corsOrigins }: AccessSettings): AccessGate {
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()));
-  const origins = new Set(corsOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
+  const origins = originSet(corsOrigins);
   return ({ headers, socket }, { anyOrigin = false } = {}) => {
     const authority = headers.host?.toLowerCase() ?? '';
     const name = authority.replace(/:\d*$/, '');
@@ -53,6 +57,11 @@ export function createAccessGate({ allowedHosts, corsOrigins }: AccessSettings):
   };
 }
 
+/** As browsers send them, however they were written down. */
+function originSet(origins: readonly string[]): ReadonlySet<string> {
+  return new Set(origins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
+}
+
 function isReached(name: string, localAddress: string | undefined): boolean {
   const address = name.replace(/^\[|\]$/g, '');
   return isIP(address) !== 0 && localAddress?.toLowerCase().replace(/^::ffff:/, '') === address;
@@ -64,17 +73,19 @@ export function registerAccess(
   { corsOrigins }: Pick<AccessSettings, 'corsOrigins'>,
   gate: AccessGate,
 ): void {
+  const origins = originSet(corsOrigins);
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(SECURITY_HEADERS);
+    if (request.protocol === 'https') reply.headers(OVER_TLS);
     const { anyOrigin = false } = request.routeOptions.config;
     const refusal = gate(request.raw, { anyOrigin });
     if (refusal !== undefined) throw new ApiError(refusal);
     if (anyOrigin) reply.headers({ ...EXPOSED, 'access-control-allow-origin': '*' });
-    else if (corsOrigins.length > 0) {
+    else if (origins.size > 0) {
       const { origin } = request.headers;
       // A cache must not give one page what was answered to another.
       reply.header('vary', 'Origin');
-      if (origin !== undefined && corsOrigins.includes(origin))
+      if (origin !== undefined && origins.has(origin))
         reply.headers({ ...EXPOSED, 'access-control-allow-origin': origin });
     }
     done();

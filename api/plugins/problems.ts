@@ -14,6 +14,9 @@ const FASTIFY_CODES: Record<string, ErrorCode> = {
   FST_ERR_BAD_URL: 'bad_request',
 };
 
+/** For whoever lost the way (RFC 8631). */
+const TO_THE_DOCUMENT = '</docs>; rel="service-doc", </openapi.json>; rel="service-desc"';
+
 /** No text of ours holds a NUL, and PostgreSQL refuses it. */
 const NUL = /%00/;
 
@@ -26,7 +29,9 @@ export function registerProblems(app: FastifyInstance): void {
     const holdsNul = raw.url !== undefined && NUL.test(raw.url);
     done(holdsNul ? new ApiError('bad_request', { message: 'the URL holds a NUL' }) : undefined);
   });
-  app.setNotFoundHandler((request, reply) => sendProblem(new ApiError('not_found'), request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(new ApiError('not_found'), request, reply.header('link', TO_THE_DOCUMENT)),
+  );
 }
 
 export function sendProblem(error: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {

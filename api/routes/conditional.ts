@@ -11,9 +11,14 @@ export function isKnown(request: FastifyRequest, reply: FastifyReply, name: stri
   const etag = `"${name}"`;
   reply.header('etag', etag);
   const given = request.headers['if-none-match'];
-  if (given === undefined) return false;
-  if (given.trim() === '*') return true;
-  return [...given.matchAll(ENTITY_TAG)].some(([, tag]) => tag === etag);
+  if (given === undefined || !names(given, etag)) return false;
+  // They tell of a body, and none follows.
+  reply.removeHeader('content-type').removeHeader('content-length');
+  return true;
+}
+
+function names(given: string, etag: string): boolean {
+  return given.trim() === '*' || [...given.matchAll(ENTITY_TAG)].some(([, tag]) => tag === etag);
 }
 
 /** A name for bytes that have none of their own. */

@@ -30,14 +30,16 @@ export async function up(context: Context): Promise<undefined> {
   progress.say(`stopped; its state is kept in ${stateDir}`);
 }
 
-export function addresses(stack: Stack): { api: string; feed: string; temporal_ui: string | null } {
-  return { api: stack.apiUrl(), feed: feedUrl(stack.apiUrl()), temporal_ui: stack.temporalUiUrl() };
+export function addresses(stack: Stack) {
+  const api = stack.apiUrl();
+  return { api, docs: `${api}/docs`, feed: feedUrl(api), temporal_ui: stack.temporalUiUrl() };
 }
 
 export function addressLines(stack: Stack): string[] {
-  const { api, feed, temporal_ui: ui } = addresses(stack);
+  const { api, docs, feed, temporal_ui: ui } = addresses(stack);
   return [
     `  API          ${api}`,
+    `  API docs     ${docs}`,
     `  feed         ${feed}`,
     `  Temporal UI  ${ui ?? 'none (not ours)'}`,
     `  state        ${stack.folder.path}`,

@@ -49,7 +49,8 @@ export function readDocument(document: OpenAPIV3_1.Document): ReadDocument {
     const answers = operation(method, path)?.responses as
       Record<string, OpenAPIV3_1.ResponseObject> | undefined;
     const answer = answers?.[status];
-    if (answer === undefined) return [`${where}: not in the document: ${String(body)}`];
+    if (answer === undefined)
+      return [`${where}: not in the document: ${JSON.stringify(String(body).slice(0, 200))}`];
     const documented = Object.keys(answer.headers ?? {}).map((name) => name.toLowerCase());
     const undocumented = Object.keys(HEADERS)
       .map((name) => name.toLowerCase())
@@ -96,8 +97,14 @@ export function watchAnswers(app: FastifyInstance): () => string[] {
   let read: ReadDocument | undefined;
   let found: string[] = [];
   app.addHook('onSend', async (request, reply, payload) => {
-    const { url } = request.routeOptions;
-    if (request.is404 || url === undefined || !['GET', 'POST'].includes(request.method)) return payload;
+    const { url, schema } = request.routeOptions;
+    if (
+      request.is404 ||
+      schema?.hide === true ||
+      url === undefined ||
+      !['GET', 'POST'].includes(request.method)
+    )
+      return payload;
     read ??= readDocument(app.swagger() as OpenAPIV3_1.Document);
     const isText = typeof payload === 'string' || Buffer.isBuffer(payload) || payload == null;
     found.push(

@@ -73,8 +73,7 @@ async function sendBlob(
   if (first === undefined) throw new ApiError('file_not_found');
   asDownload(reply, name);
   reply.header('cache-control', 'no-cache');
-  if (isKnown(request, reply, sha256.toString('hex')))
-    return reply.removeHeader('content-length').code(304).send();
+  if (isKnown(request, reply, sha256.toString('hex'))) return reply.code(304).send();
   return reply.send(Readable.from(parts(pool, sha256, first)));
 }
 

@@ -49,7 +49,7 @@ export function registerDocs(app: RouteApp): void {
       if (known === undefined) throw new ApiError('not_found');
       if (!assets.has(file)) assets.set(file, zip(known.read));
       const { zipped, name } = await assets.get(file)!;
-      reply.type(known.type).headers({ 'cache-control': 'no-cache', vary: 'Accept-Encoding' });
+      reply.type(known.type).headers({ 'cache-control': 'no-cache', vary: 'Origin, Accept-Encoding' });
       if (isKnown(request, reply, name)) return reply.code(304).send();
       const takesGzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
       if (!takesGzip) return reply.send(await promisify(gunzip)(zipped));
