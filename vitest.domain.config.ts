@@ -10,7 +10,10 @@ class SmallestFirst extends BaseSequencer {
   }
 }
 
-/** The tests of domain/ alone, for mutation: no servers, hence no global setup. */
+/** The tests of domain/ alone, for mutation: no servers, hence no global setup. One of them judges two sides at once. */
 export default defineConfig({
-  test: { include: ['domain/**/*.test.ts'], sequence: { sequencer: SmallestFirst } },
+  test: {
+    include: ['domain/**/*.test.ts', 'attestation/keys/node-verifiers.test.ts'],
+    sequence: { sequencer: SmallestFirst },
+  },
 });

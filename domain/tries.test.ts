@@ -60,6 +60,16 @@ describe('the next place of an execution', () => {
     expect(play(['attempt_timeout'], one).next).toEqual({ region: 'EU', backend: 'local' });
   });
 
+  it('passes over a region that has no backend', () => {
+    const settings = { ...plan, fallback_regions: ['CA', 'EU'], attempts_per_region: 1 } satisfies Plan;
+    expect(play(['provider_lost'], settings).next).toEqual({ region: 'EU', backend: 'local' });
+  });
+
+  it('comes back to no region, though it falls back on itself', () => {
+    const settings = { ...plan, fallback_regions: ['US'], attempts_per_region: 2 } satisfies Plan;
+    expect(play(['provider_lost', 'provider_lost'], settings).next).toBeUndefined();
+  });
+
   it('never leaves the planned regions and backends and always comes to an end', () => {
     const codes = Object.keys(FAILURES) as FailureCode[];
     fc.assert(

@@ -25,7 +25,7 @@ export interface Place {
 export function nextPlace(plan: Plan, home: Region, tries: readonly Try[]): Place | undefined {
   const last = tries.at(-1);
   if (last !== undefined && !last.retryable && FAILURES[last.code].source !== 'operator') return undefined;
-  for (const region of [home, ...plan.fallback_regions.filter((name) => name !== home)]) {
+  for (const region of [home, ...plan.fallback_regions]) {
     const here = tries.filter((one) => one.region === region);
     if (here.length >= plan.attempts_per_region) continue;
     const useless = new Set(here.filter((one) => isPlacesFault(one.code)).map((one) => one.backend));

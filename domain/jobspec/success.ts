@@ -49,13 +49,10 @@ export function reachesRate(completed: number, total: number, rate: number): boo
   return BigInt(completed) * denominator >= numerator * BigInt(total);
 }
 
-/** The fraction that the shortest decimal text of `value` (not negative) stands for. */
+/** The fraction that the shortest decimal text of `value`, from 0 to 1, stands for. */
 function decimalFraction(value: number): { numerator: bigint; denominator: bigint } {
   const [digits, exponent] = String(value).split('e') as [string, string | undefined];
   const [whole, fraction = ''] = digits.split('.') as [string, string | undefined];
   const scale = fraction.length - Number(exponent ?? 0);
-  const numerator = BigInt(whole + fraction);
-  return scale >= 0
-    ? { numerator, denominator: 10n ** BigInt(scale) }
-    : { numerator: numerator * 10n ** BigInt(-scale), denominator: 1n };
+  return { numerator: BigInt(whole + fraction), denominator: 10n ** BigInt(scale) };
 }
