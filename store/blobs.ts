@@ -1,7 +1,13 @@
 import type { Queryable } from './pool.ts';
 import { LIMITS } from '../domain/limits.ts';
 
-/** Stages bytes under their SHA-256, in parts of at most 1 MiB; the same bytes twice are stored once. */
+/** Bytes that were staged this recently are not marked again: the same output by many at once must not queue up on one row. */
+const FRESH_MS = 3_600_000;
+
+/**
+ * Stages bytes under their SHA-256, in parts of at most 1 MiB; the same bytes twice are stored once. Their mark
+ * `staged_at` is younger than `FRESH_MS` when this returns, which keeps the sweep from them (blob-sweep.ts).
+ */
 export async function putBlob(
   db: Queryable,
   sha256: Uint8Array,
@@ -9,8 +15,11 @@ export async function putBlob(
 ): Promise<void> {
   for (const [part, bytes] of parts.entries()) {
     await db.query(
-      'insert into blobs (sha256, part, bytes) values ($1, $2, $3) on conflict (sha256, part) do nothing',
-      [sha256, part, bytes],
+      `insert into blobs (sha256, part, bytes)
+       select $1, $2, $3 where not exists (
+         select from blobs where sha256 = $1 and part = $2 and staged_at > now() - $4 * interval '1 millisecond')
+       on conflict (sha256, part) do update set staged_at = now()`,
+      [sha256, part, bytes, FRESH_MS],
     );
   }
 }

@@ -30,6 +30,7 @@ import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../s
 import { createPool, type Pool } from '../store/pool.ts';
 import { readTrustMode } from '../store/trust-mode.ts';
 import { isAttemptLive } from '../store/work.ts';
+import { startBlobSweep } from './blob-sweep.ts';
 import { startFeedPositions } from './feed-positions.ts';
 import { startLogAudit } from './log-audit.ts';
 import { startReconciler } from './reconciler.ts';
@@ -282,9 +283,10 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
         everyMs: settings.AUDIT_INTERVAL * 1_000,
       }),
     );
+    const sweep = process.use(startBlobSweep({ pool, log }));
     await showHealth(process, settings, log, [
       sequencerCheck(sequencer),
-      ...[relay, positions, reconciler, audit].map(loopCheck),
+      ...[relay, positions, reconciler, audit, sweep].map(loopCheck),
     ]);
     return process.role;
   } catch (error) {

@@ -139,9 +139,11 @@ create table blobs (
   sha256 bytea not null check (length(sha256) = 32),
   part int not null check (part >= 0),
   bytes bytea not null check (length(bytes) <= 1048576),
-  created_at timestamptz not null default now(),
+  -- When somebody last staged these bytes, to within an hour; what nobody references later is swept in this order.
+  staged_at timestamptz not null default now(),
   primary key (sha256, part)
 );
+create index blobs_staged on blobs (staged_at, sha256) where part = 0;
 alter table blobs alter column bytes set storage external;
 
 create table files (
@@ -155,6 +157,8 @@ create table files (
   cid text,
   primary key (execution_id, attempt, direction, name)
 );
+-- Others stand in `cids` once they are attested.
+create index files_without_cid on files (sha256) where cid is null;
 
 -- Content-addressed blocks: raw, SHA-256, at most 1 MiB (a receipt, a DSSE envelope, a summary, a manifest).
 create table blocks (

@@ -68,7 +68,6 @@ export function testSettings(options: TestApiOptions = {}): ApiSettings {
     operatorToken: OPERATOR_TOKEN,
     plan: { backends: { '*': ['local'] }, deadlineMs: 86_400_000, maxParallel: 10, attemptsPerRegion: 3 },
     backlogLimit: 1_000_000,
-    requestsPerMinute: 0,
     failuresPerMinute: { perAddress: 1_000, perAddressAndKey: 1_000 },
     requestsPerMinute: 0,
     ...options,
