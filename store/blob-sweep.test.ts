@@ -1,9 +1,10 @@
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createAttestActivities, type AttestActivities } from '../activities/attest.ts';
+import { createAttester, type Attester } from '../activities/attester.ts';
+import type { StoredBytes } from '../backends/backend.ts';
 import { stageAttempt } from '../activities/stage-outcome.ts';
-import { stageBytes } from '../activities/stage-bytes.ts';
+import { stageBytes, type HeldBytes } from '../activities/stage-bytes.ts';
 import { generateReceiptKey } from '../attestation/keys/receipt-key.ts';
 import { openLog } from '../attestation/log/open.ts';
 import { registerFirstReceiptKey } from '../attestation/log/receipt-keys.ts';
@@ -14,17 +15,19 @@ import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { jobSpec, signedSpec, submitOf } from '../test/support/jobs.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
+import { beginAttempt } from './begin-attempt.ts';
 import { sweepBlobs } from './blob-sweep.ts';
 import { putBlob } from './blobs.ts';
 import { createSubmitter, type Submitter } from './submit.ts';
-import { beginAttempt, type WorkRow } from './work.ts';
+import type { WorkRow } from './work.ts';
 
 const HOURS = 3_600_000;
 const OPTIONS = { graceMs: 24 * HOURS, looks: 7, removals: 3 };
 
 let db: TestDatabase;
 let submitter: Submitter;
-let attest: AttestActivities['attest'];
+let attest: Attester['attest'];
+const events = createBusinessEvents(createLogger('test', 'silent'), createMetrics());
 /** What `attest` does after it has read the outcome and before it commits. */
 let whileSigning: () => Promise<void>;
 
@@ -35,7 +38,7 @@ beforeAll(async () => {
   const { logId } = await openLog(db.pool);
   await registerFirstReceiptKey(db.pool, logId, key);
   const { signer } = fixedSigning(logId, key).now();
-  ({ attest } = createAttestActivities({
+  ({ attest } = createAttester({
     pool: db.pool,
     signing: {
       now: () => ({
@@ -51,7 +54,7 @@ beforeAll(async () => {
       renew: () => Promise.resolve(false),
     },
     software: { name: 'beacon', version: 'test' },
-    events: createBusinessEvents(createLogger('test', 'silent'), createMetrics()),
+    events,
     committed: () => undefined,
   }));
 });
@@ -112,14 +115,21 @@ async function begun(jobId: string, attempt = 1): Promise<WorkRow> {
   return answer.work;
 }
 
-const stored = (bytes: Uint8Array) => stageBytes(db.pool, bytes);
+/** Stored at once, as what is too large to be held until the outcome is kept. */
+async function stored(bytes: Uint8Array): Promise<StoredBytes> {
+  const held: HeldBytes = new Map();
+  const kept = await stageBytes(db.pool, bytes, held);
+  for (const [sha256, part] of held) await putBlob(db.pool, Buffer.from(sha256, 'hex'), [part]);
+  return kept;
+}
 
 /** Stages what `execute` would: an output and, when given, a file. */
 async function staged(jobId: string, work: WorkRow, output: Uint8Array, file?: Uint8Array): Promise<boolean> {
-  const kept = await stored(output);
+  const held: HeldBytes = new Map();
+  const kept = await stageBytes(db.pool, output, held);
   const files = file === undefined ? [] : [{ name: 'file.bin', mime: 'text/plain', ...(await stored(file)) }];
-  return stageAttempt(
-    { pool: db.pool, jobId, row: work },
+  const answer = await stageAttempt(
+    { pool: db.pool, jobId, row: work, held, attester: undefined, events },
     {
       placement: {
         backend: 'local',
@@ -138,6 +148,7 @@ async function staged(jobId: string, work: WorkRow, output: Uint8Array, file?: U
     },
     undefined,
   );
+  return answer === 'staged';
 }
 
 const end = (jobId: string) => attest({ job: jobId, indexes: [0], reason: 'ended' });

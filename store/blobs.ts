@@ -1,13 +1,16 @@
 import type { Queryable } from './pool.ts';
 import { LIMITS } from '../domain/limits.ts';
 
-/** Bytes that were staged this recently are not marked again: the same output by many at once must not queue up on one row. */
-const FRESH_MS = 3_600_000;
-
 /**
- * Stages bytes under their SHA-256, in parts of at most 1 MiB; the same bytes twice are stored once. Their mark
- * `staged_at` is younger than `FRESH_MS` when this returns, which keeps the sweep from them (blob-sweep.ts).
+ * Conditions of every insert into `blobs`: afterwards the bytes' mark `staged_at` is less than an hour old, which keeps
+ * the sweep from them (blob-sweep.ts). What was staged this recently is not marked again: the same output by many at once
+ * must not queue up on one row.
  */
+export const NOT_FRESH = (sha256: string, part: string): string =>
+  `not exists (select from blobs fresh where fresh.sha256 = ${sha256} and fresh.part = ${part} and fresh.staged_at > now() - interval '1 hour')`;
+export const MARK_AGAIN = 'on conflict (sha256, part) do update set staged_at = now()';
+
+/** Stages bytes under their SHA-256, in parts of at most 1 MiB; the same bytes twice are stored once. */
 export async function putBlob(
   db: Queryable,
   sha256: Uint8Array,
@@ -15,11 +18,8 @@ export async function putBlob(
 ): Promise<void> {
   for (const [part, bytes] of parts.entries()) {
     await db.query(
-      `insert into blobs (sha256, part, bytes)
-       select $1, $2, $3 where not exists (
-         select from blobs where sha256 = $1 and part = $2 and staged_at > now() - $4 * interval '1 millisecond')
-       on conflict (sha256, part) do update set staged_at = now()`,
-      [sha256, part, bytes, FRESH_MS],
+      `insert into blobs (sha256, part, bytes) select $1, $2, $3 where ${NOT_FRESH('$1', '$2')} ${MARK_AGAIN}`,
+      [sha256, part, bytes],
     );
   }
 }

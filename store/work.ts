@@ -2,6 +2,7 @@ import type { Failure } from '../domain/failure.ts';
 import type { AttemptState } from '../domain/states.ts';
 import { appendToRunningJob } from './job-head.ts';
 import { prepared, type Queryable, type Transaction } from './pool.ts';
+import { MARK_AGAIN, NOT_FRESH } from './blobs.ts';
 
 /** What `execute` needs to know of the job and the execution that it works on. */
 export interface WorkRow {
@@ -77,7 +78,8 @@ const STAGE = prepared(
    ), new_blobs as (
      insert into blobs (sha256, part, bytes)
      select b.sha256, 0, b.bytes from kept, unnest($13::bytea[], $14::bytea[]) as b (sha256, bytes)
-     order by b.sha256 on conflict do nothing
+     where ${NOT_FRESH('b.sha256', '0')}
+     order by b.sha256 ${MARK_AGAIN}
    )
    select from kept`,
 );

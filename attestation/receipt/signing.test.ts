@@ -92,7 +92,7 @@ async function job() {
 
 async function parsed(bundle: ReturnType<typeof jobBundle>): Promise<unknown> {
   let text = '';
-  for await (const piece of (await bundle)!) text += piece;
+  for await (const piece of (await bundle)!.pieces) text += piece;
   return JSON.parse(text);
 }
 
