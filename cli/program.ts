@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { contextOf } from './context.ts';
 import type { Io } from './io.ts';
+import { completionCommand } from './commands/completion.ts';
 import { executionCommands } from './commands/executions.ts';
 import { jobCommands } from './commands/jobs.ts';
 import { keyCommands } from './commands/keys.ts';
@@ -51,6 +52,7 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   verifyCommands(program, run);
   program.commandsGroup('This machine:');
   machineCommands(program, run);
+  completionCommand(program, run);
   program.commandsGroup('Single roles (for production):');
   roleCommands(program, run);
   program.addHelpText(

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { examples, type Run } from './run.ts';
+import { JOB_STATES } from '../../domain/states.ts';
+import { examples, offering, type Run } from './run.ts';
 
 export interface SubmitOptions {
   wait?: boolean;
@@ -54,7 +55,7 @@ export function jobCommands(program: Command, run: Run): void {
     .command('list')
     .description('newest first')
     .option('--limit <n>', 'how many', pageSize, 20)
-    .option('--status <state>', 'only these: accepted, running, completed, failed, cancelled, expired')
+    .addOption(offering(new Option('--status <state>', 'only these'), JOB_STATES))
     .option('--cursor <cursor>', 'go on from where the last page ended')
     .action((options: JobListOptions, command: Command) =>
       run(command, async (context) => (await import('../jobs/list.ts')).listJobs(context, options)),

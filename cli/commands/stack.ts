@@ -1,5 +1,8 @@
-import type { Command } from 'commander';
-import { examples, type Run } from './run.ts';
+import { Option, type Command } from 'commander';
+import { examples, offering, type Run } from './run.ts';
+
+/** What the stack starts; each has a log. */
+const LOGGED_ROLES = ['api', 'worker', 'relay', 'postgres', 'temporal'] as const;
 
 /** `up`, `down`, `status`, `logs`, `demo`: a whole stack on this machine. */
 export function stackCommands(program: Command, run: Run): void {
@@ -34,7 +37,7 @@ export function stackCommands(program: Command, run: Run): void {
   const logs = program
     .command('logs')
     .description('what the roles of the stack wrote')
-    .option('--role <name>', 'only this role (api, worker, relay, postgres, temporal, ...)')
+    .addOption(offering(new Option('--role <name>', 'only this role'), LOGGED_ROLES))
     .option('--since <time>', 'from then on: 90s, 10m, 2h, 1d ago, or an RFC 3339 time')
     .option('-f, --follow', 'go on until Ctrl-C')
     .action((options: { role?: string; since?: string; follow?: boolean }, command: Command) =>
