@@ -29,14 +29,15 @@ export function readDocument(document: OpenAPIV3_1.Document): ReadDocument {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
   ajv.addSchema({ $id: 'beacon', components: document.components });
-  const compiled = new Map<object, ValidateFunction>();
+  /** By their text: many answers have the same schema. */
+  const compiled = new Map<string, ValidateFunction>();
 
   function validator(schema: object): ValidateFunction {
-    const known = compiled.get(schema);
-    if (known !== undefined) return known;
     const absolute = JSON.stringify(schema).replaceAll('"#/components/', '"beacon#/components/');
+    const known = compiled.get(absolute);
+    if (known !== undefined) return known;
     const made = ajv.compile(JSON.parse(absolute) as object);
-    compiled.set(schema, made);
+    compiled.set(absolute, made);
     return made;
   }
 
