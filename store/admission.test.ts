@@ -27,11 +27,11 @@ async function submit(owner: string, count: number): Promise<void> {
   );
 }
 
-/** Owners in the order in which their jobs are started, `batch` at a time, by a window that is never full. */
-async function started(claims: number, batch: number): Promise<string[]> {
+/** Owners in the order in which their jobs are started, `batch` at a time, by a window that is not full unless said. */
+async function started(claims: number, batch: number, window = 100_000): Promise<string[]> {
   const owners: string[] = [];
   for (let claim = 0; claim < claims; claim++) {
-    const { rows } = await claimOutbox(db.pool, { window: 100_000, batch, leaseMs: 15_000 });
+    const { rows } = await claimOutbox(db.pool, { window, batch, leaseMs: 15_000 });
     await markStartsSent(
       db.pool,
       rows.map((row) => row.id),
@@ -65,6 +65,15 @@ describe('admission', () => {
     await started(1, 10);
     await submit('single', 1);
     expect((await started(1, 5))[0]).toBe('single');
+  });
+
+  it('starts jobs of keys with nothing open beyond a full window: a tenth of it, and no second one', async () => {
+    await submit('flood', 50);
+    expect(await started(3, 100, 20)).toHaveLength(20);
+    await submit('single', 2);
+    expect(await started(3, 100, 20)).toEqual(['single']);
+    for (const key of keys) await submit(key, 1);
+    expect(await started(3, 100, 20)).toHaveLength(1);
   });
 
   it('fills the room there is from one key when no other waits', async () => {

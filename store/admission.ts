@@ -1,13 +1,16 @@
 /**
  * Which waiting jobs are started next. Keys are looked at in rotation, a bounded number in each claim, so that a claim
  * costs the same however many keys wait; among those looked at, the key with the fewest jobs open comes first. With no
- * more keys than that waiting, all are looked at every time.
+ * more keys than that waiting, all are looked at every time. A key with nothing open does not wait for a place that
+ * others have filled: a few such jobs are started beyond the window.
  */
 import type { Transaction } from './pool.ts';
 
 /** Keys that a claim looks at: this many, or twice what it may take. */
 const KEYS_AT_LEAST = 32;
 const KEYS_FOR_EACH = 2;
+/** Places beyond the window for keys with nothing open: a tenth of it, so that workers still cache every workflow. */
+const WINDOW_TO_RESERVE = 10;
 
 /** A start row that Temporal was never told of. Indexed by key: `outbox_waiting`. */
 const WAITING = `kind = 'start' and sent_at is null and quarantined_at is null`;
@@ -22,7 +25,7 @@ export async function lockAdmission(tx: Transaction): Promise<string> {
   return rows[0]!.after;
 }
 
-/** How many of a window of `window` jobs are free. */
+/** How many of a window of `window` jobs are free; negative when some were started beyond it. */
 export async function countRoom(tx: Transaction, window: number): Promise<number> {
   const { rows } = await tx.query<{ room: number }>(
     `select $1 - (select count(*) from jobs where state = 'running')::int
@@ -32,11 +35,25 @@ export async function countRoom(tx: Transaction, window: number): Promise<number
   return rows[0]?.room ?? 0;
 }
 
-/** Leases up to `take` waiting starts. Answers their ids, those that should be started first in front. */
+export interface Admission {
+  /** Where the rotation of keys stands. */
+  after: string;
+  /** Jobs that may be open, and how many more of them may be now. */
+  window: number;
+  room: number;
+  /** Rows taken at most. */
+  batch: number;
+  leaseMs: number;
+}
+
+/** Leases waiting starts. Answers their ids, those that should be started first in front. */
 export async function admitWaiting(
   tx: Transaction,
-  { after, take, leaseMs }: { after: string; take: number; leaseMs: number },
+  { after, window, room, batch, leaseMs }: Admission,
 ): Promise<number[]> {
+  const take = Math.max(0, Math.min(batch, room));
+  const newcomers = Math.min(batch, room + Math.ceil(window / WINDOW_TO_RESERVE));
+  if (newcomers <= 0) return [];
   const { rows } = await tx.query<{ id: number }>(
     `with recursive behind (owner, n) as (
        -- A loose index scan: the keys that wait, from where the last look ended.
@@ -61,19 +78,20 @@ export async function admitWaiting(
          select owner from jobs where state = 'running' union all select owner from outbox where ${HELD}
        ) held group by owner
      ), candidates as (
-       select c.id, coalesce(load.open, 0) + c.rank as turn
-       from keys left join load on load.owner = keys.owner cross join lateral (
-         select o.id, row_number() over (order by o.id) as rank from outbox o
-         where o.owner = keys.owner and ${WAITING} and o.next_at <= now()
-           and (o.leased_until is null or o.leased_until < now())
-         order by o.id limit $1
-       ) c
-       order by turn, c.id limit $1
+       select * from (
+         select c.id, c.turn, row_number() over (order by c.turn, c.id) as place
+         from keys left join load on load.owner = keys.owner cross join lateral (
+           select o.id, coalesce(load.open, 0) + row_number() over (order by o.id) as turn from outbox o
+           where o.owner = keys.owner and ${WAITING} and o.next_at <= now()
+             and (o.leased_until is null or o.leased_until < now()) and ($1 > 0 or load.open is null)
+           order by o.id limit greatest($1, 1)
+         ) c
+       ) ranked where place <= $1 or turn = 1 and place <= $5
      ), leased as (
        update outbox o set leased_until = now() + $2 * interval '1 millisecond' from candidates c where o.id = c.id
      )
-     select id from candidates order by turn, id`,
-    [take, leaseMs, after, Math.max(KEYS_AT_LEAST, KEYS_FOR_EACH * take)],
+     select id from candidates order by place`,
+    [take, leaseMs, after, Math.max(KEYS_AT_LEAST, KEYS_FOR_EACH * take), newcomers],
   );
   return rows.map((row) => row.id);
 }

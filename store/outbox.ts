@@ -54,7 +54,8 @@ export interface ClaimOptions {
 
 /**
  * Leases what must be told to Temporal next: cancels, repairs and starts to be sent again that are due; then urgent
- * starts; then waiting starts, as many as the window has room for, one of each key before the second of any.
+ * starts; then waiting starts, as many as the window has room for, one of each key before the second of any. A few of keys
+ * that have nothing open are started beyond it.
  */
 export async function claimOutbox(pool: Pool, { window, batch, leaseMs }: ClaimOptions): Promise<Claim> {
   return withTransaction(pool, async (tx) => {
@@ -78,15 +79,15 @@ export async function claimOutbox(pool: Pool, { window, batch, leaseMs }: ClaimO
       [batch, leaseMs],
     );
     const room = await countRoom(tx, window);
-    const take = Math.min(batch, room);
-    if (take <= 0) return { rows: due.rows.map(toRow), full: true };
-    const ids = await admitWaiting(tx, { after, take, leaseMs });
+    const ids = await admitWaiting(tx, { after, window, room, batch, leaseMs });
+    const full = ids.length >= room;
+    if (ids.length === 0) return { rows: due.rows.map(toRow), full };
     const waiting = await tx.query<Claimed>(
       `select ${CLAIMED} from unnest($1::bigint[]) with ordinality as a (id, place)
        join outbox o on o.id = a.id join jobs j on j.id = o.job_id order by a.place`,
       [ids],
     );
-    return { rows: [...due.rows, ...waiting.rows].map(toRow), full: waiting.rows.length === room };
+    return { rows: [...due.rows, ...waiting.rows].map(toRow), full };
   });
 }
 

@@ -104,8 +104,9 @@ describe('the relay', () => {
     expect(temporal.started.at(-1)).toBe(`job-${single}`);
   });
 
-  it('keeps at most a window of jobs in Temporal, and says when it is full', async () => {
-    for (let count = 0; count < 6; count++) await submit();
+  it('keeps at most a window of jobs of one key in Temporal, and says when it is full', async () => {
+    const key = clientKey();
+    for (let count = 0; count < 6; count++) await submit(key);
     expect(await relayOnce({ ...deps, workflowWindow: 4 })).toEqual({ told: 4, full: true });
     expect(await relayOnce({ ...deps, workflowWindow: 4 })).toEqual({ told: 0, full: true });
     expect(temporal.started).toHaveLength(4);

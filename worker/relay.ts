@@ -110,15 +110,24 @@ export async function relayOnce({ pool, temporal, events, workflowWindow }: Rela
 async function tell(temporal: WorkflowStarter, row: OutboxRow): Promise<'told' | 'closed'> {
   switch (row.kind) {
     case 'start':
-      return (await temporal.start('jobWorkflow', `job-${row.jobId}`, { job: row.jobId, plan: row.plan })) ===
-        'closed'
+      return (await temporal.start(
+        'jobWorkflow',
+        `job-${row.jobId}`,
+        { job: row.jobId, plan: row.plan },
+        { fairnessKey: row.owner },
+      )) === 'closed'
         ? 'closed'
         : 'told';
     case 'cancel':
       await temporal.cancel(`job-${row.jobId}`);
       return 'told';
     case 'repair':
-      await temporal.start('repairWorkflow', `repair/${row.jobId}`, { job: row.jobId }, true);
+      await temporal.start(
+        'repairWorkflow',
+        `repair/${row.jobId}`,
+        { job: row.jobId },
+        { fairnessKey: row.owner, again: true },
+      );
       return 'told';
   }
 }

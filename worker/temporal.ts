@@ -20,9 +20,24 @@ export interface TemporalSettings {
   metricsAddress?: string | undefined;
 }
 
+export interface StartOptions {
+  /**
+   * Whose workflow it is, at most 64 bytes: Temporal hands out the tasks of all keys in turn, also those of the workflow's
+   * activities and children, which inherit it (where `matching.enableFairness` is on; docs/decisions.md).
+   */
+  fairnessKey: string;
+  /** Starts a workflow that has ended anew. */
+  again?: boolean;
+}
+
 export interface WorkflowStarter extends AsyncDisposable {
-  /** Starts a workflow, or finds it running. `closed` = one with this id has already ended; `again` starts it anew then. */
-  start(type: string, workflowId: string, input: unknown, again?: boolean): Promise<'started' | 'closed'>;
+  /** Starts a workflow, or finds it running. `closed` = one with this id has already ended. */
+  start(
+    type: string,
+    workflowId: string,
+    input: unknown,
+    options: StartOptions,
+  ): Promise<'started' | 'closed'>;
   /** Asks a workflow to cancel. `gone` = Temporal does not know it, or it has ended. */
   cancel(workflowId: string): Promise<'asked' | 'gone'>;
   /** What Temporal knows of a workflow id. */
@@ -37,13 +52,14 @@ export function createWorkflowStarter({ address, namespace, taskQueue }: Tempora
     connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, call);
 
   return {
-    start: (type, workflowId, input, again = false) =>
+    start: (type, workflowId, input, { fairnessKey, again = false }) =>
       bounded(async () => {
         try {
           await client.workflow.start(type, {
             workflowId,
             taskQueue,
             args: [input],
+            priority: { fairnessKey },
             workflowIdReusePolicy: again ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
             workflowIdConflictPolicy: 'USE_EXISTING',
           });

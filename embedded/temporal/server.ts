@@ -65,6 +65,8 @@ const words = (ports: Ports, ui: boolean, database: string | null): string[] => 
   ...(ui ? ['--ui-ip', LOOPBACK, '--ui-port', String(ports.ui)] : ['--headless']),
   ...['--log-level', 'error', '--log-format', 'json'],
   ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
+  // Tasks of all keys in turn: a job does not wait for everything that another key has open (docs/decisions.md).
+  ...['--dynamic-config-value', 'matching.enableFairness=true'],
   ...(database === null
     ? []
     : [
