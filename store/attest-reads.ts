@@ -49,9 +49,11 @@ export interface AttestedExecution {
   files: (AttestedFile & { attempt: number })[];
 }
 
-const READ = prepared(
-  'read-for-attest',
-  `select j.id, j.owner, j.form, j.raw, sha256(j.raw) as "specSha256", j.visibility, j.plan,
+/** Apart for each way of naming the executions, so that both have a plan of their own. */
+const read = (name: string, which: string) =>
+  prepared(
+    name,
+    `select j.id, j.owner, j.form, j.raw, sha256(j.raw) as "specSha256", j.visibility, j.plan,
           j.cancel_requested_at is not null as "cancelRequested",
           (select coalesce(json_agg(row_to_json(x)), '[]') from (
              select e.id, e.idx as index, e.state, e.follows, e.region, e.model, e.question as question_index,
@@ -67,11 +69,13 @@ const READ = prepared(
                        'sha256', encode(f.sha256, 'hex'), 'cid', f.cid) order by f.name collate "C"), '[]')
                      from files f where f.execution_id = e.id and f.direction = 'output') as files
              from executions e
-             where e.job_id = $1 and e.follows is null and (e.idx = any($2::int[]) or $2 is null and e.receipt_cid is null)
-             order by e.idx limit $3
+             where e.job_id = $1 and e.follows is null and ${which}
+             order by e.idx limit $2
            ) x) as executions
    from jobs j where j.id = $1`,
-);
+  );
+const READ_INDEXES = read('read-for-attest', 'e.idx = any($3::int[])');
+const READ_OPEN = read('read-open-for-attest', 'e.receipt_cid is null');
 
 /** What `attest` builds receipts from: stored values only. */
 export async function readForAttest(
@@ -81,7 +85,7 @@ export async function readForAttest(
   limit: number,
 ): Promise<{ job: AttestedJob; raw: Buffer; executions: AttestedExecution[] }> {
   const { rows } = await db.query<AttestedJob & { raw: Buffer; executions: AttestedExecution[] }>(
-    READ([jobId, indexes === 'open' ? null : indexes, limit]),
+    indexes === 'open' ? READ_OPEN([jobId, limit]) : READ_INDEXES([jobId, limit, indexes]),
   );
   const row = rows[0];
   if (row === undefined) throw new Error(`no job ${jobId}`);

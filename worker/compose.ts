@@ -99,7 +99,12 @@ export async function composeProcess(
     fail = reject;
   });
   failed.catch(() => undefined);
-  const pool = createPool({ databaseUrl, max: settings.DATABASE_POOL, name: role });
+  const pool = createPool({
+    databaseUrl,
+    max: settings.DATABASE_POOL,
+    name: role,
+    fixedPlans: role === 'worker',
+  });
   use({ [Symbol.asyncDispose]: () => pool.end() });
   const notifier = use(createNotifier(pool));
   const wakeups = use(await createWakeups(databaseUrl));

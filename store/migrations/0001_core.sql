@@ -94,8 +94,9 @@ create index executions_listed on executions (visibility, created_at desc, id de
 create index executions_private on executions (owner, created_at desc, id desc) where visibility = 'private';
 
 -- One try of an execution at one provider; kept, never overwritten. The row is committed before the first outside effect.
+-- No foreign key: it is made from its execution's row in one statement.
 create table attempts (
-  execution_id uuid not null references executions (id),
+  execution_id uuid not null,
   attempt int not null check (attempt >= 1),
   number bigint generated always as identity,
   state text not null default 'intended' check (
@@ -174,12 +175,13 @@ create table receipt_keys (
   created_at timestamptz not null default now()
 );
 
+-- No foreign key to `receipt_keys`, and none from `log_pending` to `log_state`: every attest would lock the same two rows.
 create table receipts (
   execution_id uuid primary key references executions (id),
   cid text collate "C" not null unique,
   digest bytea not null references blocks (digest),
   dsse_digest bytea not null references blocks (digest),
-  key_id text not null references receipt_keys (key_id),
+  key_id text not null,
   job_id text collate "C",
   outcome text not null check (outcome in ('completed', 'failed', 'cancelled', 'expired')),
   created_at timestamptz not null default now()
@@ -192,7 +194,7 @@ create table job_summaries (
   cid text collate "C" not null unique,
   digest bytea not null references blocks (digest),
   dsse_digest bytea not null references blocks (digest),
-  key_id text not null references receipt_keys (key_id),
+  key_id text not null,
   created_at timestamptz not null default now(),
   primary key (job_id, version)
 );
@@ -310,7 +312,7 @@ create table log_state (
 );
 create table log_pending (
   id bigint generated always as identity primary key,
-  log_id text not null references log_state (log_id),
+  log_id text not null,
   subject_kind text not null check (subject_kind in ('receipt', 'job', 'report', 'key', 'erasure')),
   subject_id text collate "C" not null,
   version int not null,
