@@ -27,19 +27,29 @@ export function residentMib(/** @type {number} */ pid) {
 const TICKS_PER_S = 100;
 
 /** Processor seconds that a process has used; NaN where there is no /proc. */
-export const cpuSeconds = (/** @type {number} */ pid) => usedSeconds(`/proc/${pid}/stat`);
-
-/** The same of the process's first thread alone, which is Node's event loop. */
-export const mainThreadSeconds = (/** @type {number} */ pid) => usedSeconds(`/proc/${pid}/task/${pid}/stat`);
-
-function usedSeconds(/** @type {string} */ file) {
+export function cpuSeconds(/** @type {number} */ pid) {
   try {
-    const stat = readFileSync(file, 'latin1');
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // proc_pid_stat(5): behind the name's bracket stands field 3; 14 and 15 are the ticks in user and system mode.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
   } catch {
     return NaN;
+  }
+}
+
+const NS_PER_S = 1e9;
+
+/**
+ * Seconds that a process's first thread, which is Node's event loop, has run, and that it could have run but others did;
+ * NaN where there is no /proc.
+ */
+export function eventLoopSeconds(/** @type {number} */ pid) {
+  try {
+    const [ran, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ').map(Number);
+    return { ran: (ran ?? NaN) / NS_PER_S, waited: (waited ?? NaN) / NS_PER_S };
+  } catch {
+    return { ran: NaN, waited: NaN };
   }
 }
 
