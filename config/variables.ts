@@ -317,11 +317,6 @@ export const VARIABLES = {
     schema: text(),
     secret: true,
   },
-  BEACON_COSIGNER_KEY_PEM: {
-    doc: "Ed25519 key with which the operator cosigns the newest checkpoint every minute, PKCS#8 PEM. Default: a file in the relay's state folder.",
-    schema: text(),
-    secret: true,
-  },
   FEED_CLIENTS: { doc: 'Feed connections per API process. Default 2000.', schema: int(2_000, { min: 1 }) },
   FEED_CLIENTS_PER_IP: { doc: 'Feed connections per address. Default 100.', schema: int(100, { min: 1 }) },
 } as const satisfies Record<string, Variable<unknown>>;
