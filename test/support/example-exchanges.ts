@@ -170,6 +170,9 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
 
   const cid = receipt.headers['x-ipfs-cid']!;
   await play('getLogRoot', 'root', 'After the first job.', { url: '/api/v1/transparency/root' });
+  await play('getLogKeys', 'keys', 'Of a log whose keys never changed.', {
+    url: '/api/v1/transparency/keys',
+  });
   await play('getProof', 'execution', "Of an execution's receipt.", {
     url: `${proof}?execution_id=${execution}`,
   });

@@ -3,7 +3,7 @@ import { listKeys } from '../../../attestation/log/key-list.ts';
 import { toHex } from '../../../domain/encoding.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
-import { problem, wholeNumber } from '../../schemas.ts';
+import { wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import type { ServedLog } from './log.ts';
 
@@ -40,6 +40,7 @@ export function registerKeys(app: RouteApp, pool: Pool, findLog: () => Promise<S
     {
       config: { permission: 'read', mutates: false },
       schema: {
+        operationId: 'getLogKeys',
         summary: 'The keys of the log and the entries in which they start and end.',
         tags: ['transparency'],
         querystring: z.object({
@@ -47,7 +48,8 @@ export function registerKeys(app: RouteApp, pool: Pool, findLog: () => Promise<S
             .optional()
             .describe('What the first so many entries say; default all that are shown.'),
         }),
-        response: { 200: keys, '4xx': problem },
+        response: { 200: keys.describe('Every key, and the proof of each entry about one.') },
+        errors: ['log_not_found', 'validation_error', 'not_yet_logged'],
       },
     },
     async (request) => {
