@@ -157,7 +157,7 @@ describeNeeding('a job in bubblewrap that tries to get out', missing, () => {
       isolation: 'bubblewrap',
       imageRequested: 'builtin:script',
       imageExecuted: (await programDigests(settings.programsFolder)).script,
-      limits: { network: 0, wall_ms: 20_000, open_files: 1_024 },
+      limits: { network: 0, wall_ms: 90_000, open_files: 1_024 },
     });
     const enforced = machine.groups?.enforces ?? new Set();
     expect(told.outcome.limits.memory_bytes).toBe(enforced.has('memory') ? settings.memoryBytes : null);
