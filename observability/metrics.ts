@@ -1,3 +1,4 @@
+import { PerformanceObserver } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { REGIONS } from '../domain/jobspec/region.ts';
 import { FAILURES } from '../domain/failure.ts';
@@ -120,6 +121,7 @@ export function createMetrics() {
   }
 
   collectDefaultMetrics({ register: own });
+  watchGc(own);
   new Gauge({
     name: 'memory_heap_alloc_bytes',
     help: 'Heap in use by this process.',
@@ -137,6 +139,19 @@ export function createMetrics() {
     },
   });
   return metrics;
+}
+
+/** The last pause, as older dashboards show it; all of them are in `nodejs_gc_duration_seconds`. */
+function watchGc(register: Registry): void {
+  const gauge = new Gauge({
+    name: 'gc_pause_duration_seconds',
+    help: 'How long the last garbage collection of this process took.',
+    registers: [register],
+  });
+  new PerformanceObserver((list) => {
+    const last = list.getEntries().at(-1);
+    if (last !== undefined) gauge.set(last.duration / 1000);
+  }).observe({ entryTypes: ['gc'] });
 }
 
 function absentUntilSet(gauge: Gauge): Gauge {
