@@ -6,6 +6,7 @@ import { completionCommand } from './commands/completion.ts';
 import { executionCommands } from './commands/executions.ts';
 import { jobCommands } from './commands/jobs.ts';
 import { keyCommands } from './commands/keys.ts';
+import { logCommands } from './commands/log.ts';
 import { machineCommands } from './commands/machine.ts';
 import { roleCommands } from './commands/roles.ts';
 import type { Run } from './commands/run.ts';
@@ -53,6 +54,8 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   program.commandsGroup('This machine:');
   machineCommands(program, run);
   completionCommand(program, run);
+  program.commandsGroup('Operate the log:');
+  logCommands(program, run);
   program.commandsGroup('Single roles (for production):');
   roleCommands(program, run);
   program.addHelpText(

@@ -22,7 +22,7 @@ export interface LogKey extends Signer {
 export async function loadLogKey(source: KeySource, { logIsNew }: { logIsNew: boolean }): Promise<LogKey> {
   const key = await readKey(source);
   if (key !== undefined) return logKey(key);
-  if (logIsNew) return logKey(await createKey(source.file, generate));
+  if (logIsNew) return logKey(await createKey(source.file, newLogKey));
   throw new KeyError(
     'key_missing_for_log',
     `the log's key is not at ${source.file}: put the file back from a backup; without it this log cannot go on (docs/runbook.md, A log key is lost)`,
@@ -42,9 +42,10 @@ export function logKey(key: crypto.KeyObject): LogKey {
 }
 
 export function generateLogKey(): LogKey {
-  return logKey(generate());
+  return logKey(newLogKey());
 }
 
-function generate(): crypto.KeyObject {
+/** A fresh private key of the right kind. */
+export function newLogKey(): crypto.KeyObject {
   return crypto.generateKeyPairSync('ed25519').privateKey;
 }

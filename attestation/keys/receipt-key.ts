@@ -13,7 +13,7 @@ export interface ReceiptKey extends Signer {
 
 /** Loads the key; creates the file when there is none and `create` allows it. Source: `BEACON_RECEIPT_KEY_PEM` or file. */
 export async function loadReceiptKey(source: KeySource, { create = true } = {}): Promise<ReceiptKey> {
-  const key = (await readKey(source)) ?? (create ? await createKey(source.file, generate) : undefined);
+  const key = (await readKey(source)) ?? (create ? await createKey(source.file, newReceiptKey) : undefined);
   if (key === undefined)
     throw new KeyError('key_file_unreadable', `there is no receipt key at ${source.file}`);
   return receiptKey(key);
@@ -28,9 +28,10 @@ export function receiptKey(key: crypto.KeyObject): ReceiptKey {
 }
 
 export function generateReceiptKey(): ReceiptKey {
-  return receiptKey(generate());
+  return receiptKey(newReceiptKey());
 }
 
-function generate(): crypto.KeyObject {
+/** A fresh private key of the right kind. */
+export function newReceiptKey(): crypto.KeyObject {
   return crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 }

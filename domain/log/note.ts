@@ -32,9 +32,7 @@ export async function signNote(text: string, signers: readonly NoteSigner[]): Pr
     throw new LogError('note_malformed', 'a note ends in a newline and has no control characters');
   const message = utf8(text);
   const lines = await Promise.all(
-    signers.map(async ({ name, id, sign }) => {
-      return `${EM_DASH} ${name} ${toBase64(concatBytes(id, await sign(message)))}\n`;
-    }),
+    signers.map(async ({ name, id, sign }) => signatureLine(name, id, await sign(message))),
   );
   return `${text}\n${lines.join('')}`;
 }
@@ -53,10 +51,16 @@ export function parseNote(note: string): SignedNote {
   if (lines.length === 0 || lines.length > MAX_SIGNATURES) {
     throw new LogError('note_malformed', `${lines.length} signatures`);
   }
-  return { text, signatures: lines.map(parseSignature) };
+  return { text, signatures: lines.map(parseSignatureLine) };
 }
 
-function parseSignature(line: string): NoteSignature {
+/** The line of one signature, with its newline. */
+export function signatureLine(name: string, keyId: Uint8Array, signature: Uint8Array): string {
+  return `${EM_DASH} ${name} ${toBase64(concatBytes(keyId, signature))}\n`;
+}
+
+/** Reads one signature line, given without its newline. */
+export function parseSignatureLine(line: string): NoteSignature {
   const [dash, name = '', encoded = '', ...rest] = line.split(' ');
   const bytes = fromBase64(encoded);
   if (

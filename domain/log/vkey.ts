@@ -20,9 +20,9 @@ export function noteKey(name: string, publicKey: Uint8Array, sha256: Sha256): No
   return { name, id: noteKeyHash(name, publicKey, sha256).slice(0, KEY_ID_BYTES), publicKey };
 }
 
-/** The hash whose first four bytes are the key id; Sigstore's tools know a log's key by all 32. */
-export function noteKeyHash(name: string, publicKey: Uint8Array, sha256: Sha256): Uint8Array {
-  return sha256(concatBytes(utf8(name), Uint8Array.of(0x0a, ED25519), publicKey));
+/** The hash whose first four bytes are the key id; Sigstore's tools know a log's key by all 32. `type` is that of the signature. */
+export function noteKeyHash(name: string, publicKey: Uint8Array, sha256: Sha256, type = ED25519): Uint8Array {
+  return sha256(concatBytes(utf8(name), Uint8Array.of(0x0a, type), publicKey));
 }
 
 /** The text form of a verifier key: name, id in hex, type and key in base64, joined by `+`. */
