@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
-    exclude: ['node_modules', 'dist', 'portal', '.beacon', '.stryker-tmp'],
+    exclude: ['node_modules', 'dist', 'portal', '.beacon', '.stryker-tmp', 'test/interop'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -4,6 +4,7 @@ import { contextOf } from './context.ts';
 import type { Io } from './io.ts';
 import { completionCommand } from './commands/completion.ts';
 import { executionCommands } from './commands/executions.ts';
+import { exportCommands } from './commands/export.ts';
 import { jobCommands } from './commands/jobs.ts';
 import { keyCommands } from './commands/keys.ts';
 import { logCommands } from './commands/log.ts';
@@ -51,6 +52,7 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   jobCommands(program, run);
   executionCommands(program, run);
   verifyCommands(program, run);
+  exportCommands(program, run);
   program.commandsGroup('This machine:');
   machineCommands(program, run);
   completionCommand(program, run);

@@ -299,7 +299,7 @@ export const VARIABLES = {
     schema: text(),
   },
   LOG_ORIGIN: {
-    doc: 'Origin of the transparency log, fixed for its life. Default: made once.',
+    doc: 'Origin of the transparency log, fixed for its life: a host name, or stock cosign cannot check its proofs. Default: made once.',
     schema: text(),
   },
   BEACON_RECEIPT_KEY_PEM: {

@@ -39,6 +39,7 @@ function newLog(origin: string) {
   return { logId: logIdOf(origin), origin, root: nodeSha256(new Uint8Array()) };
 }
 
+/** A host name and nothing else: stock cosign takes a log's name from the host of a URL (docs/verify.md). */
 function defaultOrigin(): string {
-  return `beacon.local/${randomBytes(6).toString('hex')}`;
+  return `${randomBytes(6).toString('hex')}.beacon.local`;
 }

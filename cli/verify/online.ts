@@ -8,6 +8,12 @@ import { fetchKeys } from '../http/log-keys.ts';
 import { followKeys } from './trust.ts';
 import { verifyBundleFile } from './verify-file.ts';
 
+/** A verdict, and the trust under which it was reached. */
+export interface Judged {
+  verdict: Verdict;
+  trust: Trust;
+}
+
 /**
  * Checks a bundle like `verifyBundleFile`, and what only the log can tell: the key to which it was rotated since its key
  * was pinned, and whether a receipt was logged after its key had ended.
@@ -18,14 +24,17 @@ export async function verifyOnline(
   bytes: Uint8Array,
   trust: Trust,
   options: VerifyOptions,
-): Promise<Verdict> {
+): Promise<Judged> {
   const first = verifyBundleFile(bytes, trust);
-  if (!first.ok && first.link !== 'checkpoint') return first;
+  if (!first.ok && first.link !== 'checkpoint') return { verdict: first, trust };
   const all = await fetchKeys(client);
-  if (all === undefined) return first;
+  if (all === undefined) return { verdict: first, trust };
   const followed = await followKeys(context, options, trust, all.logKeyStarts);
   const verdict = first.ok ? first : verifyBundleFile(bytes, followed);
-  if (!verdict.ok) return verdict;
+  if (!verdict.ok) return { verdict, trust: followed };
   const then = await fetchKeys(client, verdict.treeSize);
-  return then === undefined ? verdict : verifyRetirement(verdict, then.receiptKeys, nodeVerifiers);
+  return {
+    verdict: then === undefined ? verdict : verifyRetirement(verdict, then.receiptKeys, nodeVerifiers),
+    trust: followed,
+  };
 }

@@ -41,7 +41,8 @@ export function sigstoreBundle(link: LogLink, logKey: NoteKey, sha256: Sha256) {
     dsseEnvelope: {
       payload: toBase64(payload),
       payloadType,
-      signatures: [{ sig: toBase64(signature), keyid: keyId }],
+      // cosign passes over a signature whose id is not made its own way; the hint above names the key.
+      signatures: [{ sig: toBase64(signature), keyid: '' }],
     },
   };
 }
