@@ -67,12 +67,28 @@ export const ERRORS = {
   proof_subjects_disagree: [409, 'index, execution_id and ipfs_cid name different entries'],
   log_not_found: [404, 'this server has no transparency log yet'],
   tile_not_found: [404, 'no such tile at this size of the log'],
+  checkpoint_not_found: [
+    404,
+    'no checkpoint of this size is kept; /api/v1/transparency/checkpoints lists those there are',
+  ],
+  size_beyond_log: [404, 'the log does not hold so many entries yet'],
+  log_damaged: [500, 'the log is damaged at what was asked for; nothing of it is served'],
 
   internal_error: [500, 'internal error'],
   unavailable: [503, 'the service is not available'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+/** What is not there may be there in a moment: no cache may keep such an answer (`Cache-Control: no-store`). */
+export const MAY_COME: ReadonlySet<ErrorCode> = new Set([
+  'tile_not_found',
+  'checkpoint_not_found',
+  'size_beyond_log',
+  'log_not_found',
+  'not_yet_logged',
+  'proof_not_found',
+]);
 
 interface ErrorExtras {
   /** Replaces the catalogue's text where more can be said; never an inside message. */

@@ -74,3 +74,38 @@ export async function readLeaves(
   );
   return rows.map((row) => row.leaf);
 }
+
+/** What entries are about, as `/entries` asks: exactly one. */
+export type EntriesOf = { executionId: string } | { jobId: string } | { cid: string };
+
+/**
+ * Every entry about one execution, job or CID among the first `size`, from index `from` on. Those of a job are found by its
+ * executions and its own name, so that appending needs no index for it.
+ */
+export async function listEntries(
+  db: Queryable,
+  logId: string,
+  of: EntriesOf,
+  { size, from, limit }: { size: number; from: number; limit: number },
+): Promise<LogEntry[]> {
+  const columns = `select ${ENTRY} from log_entries`;
+  const bounds = 'log_id = $1 and idx < least($3, ' + PUBLISHED + ') and idx >= $4';
+  const [text, subject] =
+    'executionId' in of
+      ? [`${columns} where execution_id = $2::uuid and ${bounds}`, of.executionId]
+      : 'cid' in of
+        ? [`${columns} where cid = $2 and ${bounds}`, of.cid]
+        : [
+            `${columns} where execution_id in (select id from executions where job_id = $2) and ${bounds}
+             union ${columns} where subject_kind in ('job', 'report') and subject_id = $2 and ${bounds}`,
+            of.jobId,
+          ];
+  const { rows } = await db.query<LogEntry>(`${text} order by index limit $5`, [
+    logId,
+    subject,
+    size,
+    from,
+    limit,
+  ]);
+  return rows;
+}

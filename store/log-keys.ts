@@ -130,6 +130,18 @@ export async function readReceiptSpki(db: Queryable, keyId: string): Promise<Buf
   return rows[0]?.spki;
 }
 
+/** The same of several keys; those that are no receipt keys have none. */
+export async function readReceiptSpkis(
+  db: Queryable,
+  keyIds: readonly string[],
+): Promise<Map<string, Uint8Array>> {
+  const { rows } = await db.query<{ key_id: string; spki: Buffer }>(
+    'select key_id, spki from receipt_keys where key_id = any($1)',
+    [keyIds],
+  );
+  return new Map(rows.map(({ key_id: keyId, spki }) => [keyId, spki]));
+}
+
 /** Where the entry of a key stands in the log, once it does. */
 export async function readKeyEntryIndex(
   db: Queryable,

@@ -98,3 +98,17 @@ export async function readCheckpoint(
   );
   return rows[0];
 }
+
+/** Checkpoints of fewer than `below` entries (default: all), the newest first. */
+export async function listCheckpoints(
+  db: Queryable,
+  logId: string,
+  { below, limit }: { below: number | undefined; limit: number },
+): Promise<StoredCheckpoint[]> {
+  const { rows } = await db.query<StoredCheckpoint>(
+    `select ${CHECKPOINT} from log_checkpoints
+     where log_id = $1 and size <= ${PUBLISHED} and size < $2 order by size desc limit $3`,
+    [logId, below ?? Number.MAX_SAFE_INTEGER, limit],
+  );
+  return rows;
+}

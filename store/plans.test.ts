@@ -17,8 +17,9 @@ import { findFeedSubject, readFeed } from './feed.ts';
 import { readEnded } from './job-end.ts';
 import { getJob, listJobEvents, listJobs } from './job-reads.ts';
 import { readLoggedJob, readLoggedReceipt } from './log-bundles.ts';
-import { findEntry, isPending } from './log-entries.ts';
+import { findEntry, isPending, listEntries, type EntriesOf } from './log-entries.ts';
 import { findCid, listReceiptCids } from './log-reads.ts';
+import { listCheckpoints } from './log-tiles.ts';
 import { claimOutbox } from './outbox.ts';
 import type { Pool, Queryable, Transaction } from './pool.ts';
 import { STRANGER, type Viewer } from './principals.ts';
@@ -97,6 +98,8 @@ async function walked(ask: (db: Pool & Transaction) => Promise<unknown>): Promis
 }
 
 const page = { limit: 10, offset: 0, outputBytes: 1_024 };
+const entriesOf = (asked: Queryable, of: EntriesOf) =>
+  listEntries(asked, log.head.logId, of, { size: 3, from: 0, limit: 10 });
 test.each<[string, (asked: Pool & Transaction) => Promise<unknown>]>([
   ...viewers.flatMap(([name, viewer]): [string, (asked: Pool & Transaction) => Promise<unknown>][] => [
     [`jobs for ${name}`, (asked) => listJobs(asked, { limit: 10, viewer })],
@@ -128,6 +131,10 @@ test.each<[string, (asked: Pool & Transaction) => Promise<unknown>]>([
   ['an entry by execution', (asked) => findEntry(asked, log.head.logId, { executionId: execution })],
   ['an entry by CID', (asked) => findEntry(asked, log.head.logId, { cid: 'b' })],
   ['a pending entry', (asked) => isPending(asked, log.head.logId, { executionId: execution })],
+  ['entries of a job', (asked) => entriesOf(asked, { jobId: job })],
+  ['entries of an execution', (asked) => entriesOf(asked, { executionId: execution })],
+  ['entries of a CID', (asked) => entriesOf(asked, { cid: 'b' })],
+  ['checkpoints', (asked) => listCheckpoints(asked, log.head.logId, { below: undefined, limit: 10 })],
   ['a bundle of an execution', (asked) => readLoggedReceipt(asked, log.head.logId, execution)],
   ['a bundle of a job', (asked) => readLoggedJob(asked, log.head.logId, job)],
   [

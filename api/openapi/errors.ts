@@ -1,5 +1,5 @@
 import type { OpenAPIV3_1 } from 'openapi-types';
-import { ERRORS, type ErrorCode } from '../errors.ts';
+import { ERRORS, MAY_COME, type ErrorCode } from '../errors.ts';
 import type { HeaderName } from './headers.ts';
 
 /** What may be answered whatever is asked. */
@@ -78,6 +78,7 @@ function errorAnswer(status: number, codes: readonly ErrorCode[]) {
   };
   const headers: HeaderName[] = [
     ...(codes.some((code) => TRY_AGAIN.has(code)) ? (['Retry-After'] as const) : []),
+    ...(codes.some((code) => MAY_COME.has(code)) ? (['Cache-Control'] as const) : []),
     ...(status === 401 ? (['WWW-Authenticate'] as const) : []),
   ];
   return { answer, headers };

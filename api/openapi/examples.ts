@@ -45,7 +45,8 @@ export function addExamples(
       show(body.content['application/json'], name, summary, request.body);
     const response = operation.responses?.[answer.status];
     if (answer.body === undefined || response === undefined || !('content' in response)) continue;
-    const [media] = Object.values(response.content ?? {});
+    const [type = ''] = (answer.headers['content-type'] ?? '').split(';');
+    const media = response.content[type];
     show(media, name, answer.status < 400 ? summary : `${name}: ${summary}`, answer.body);
   }
   const [first] = exchanges;

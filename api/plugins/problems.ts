@@ -1,8 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { LIMITS } from '../../domain/limits.ts';
+import { LogDamagedError } from '../../store/log-tiles.ts';
 import { isUnavailable } from '../../store/unavailable.ts';
-import { ApiError, errorBody, type ErrorCode } from '../errors.ts';
+import { ApiError, errorBody, MAY_COME, type ErrorCode } from '../errors.ts';
 import { declaredLength } from './body.ts';
 
 /** What Fastify itself refuses, in the words of our catalogue. */
@@ -49,6 +50,7 @@ export function sendProblem(error: ApiError, request: FastifyRequest, reply: Fas
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS));
   if (error.status === 401) reply.header('www-authenticate', 'Bearer');
   reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-disposition');
+  if (MAY_COME.has(error.code)) reply.header('cache-control', 'no-store');
   return reply
     .code(error.status)
     .type('application/json; charset=utf-8')
@@ -57,6 +59,7 @@ export function sendProblem(error: ApiError, request: FastifyRequest, reply: Fas
 
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof LogDamagedError) return new ApiError('log_damaged', { cause: error });
   if (hasZodFastifySchemaValidationErrors(error)) {
     const issues = error.validation.map((issue) => ({
       field: issue.instancePath.replace(/^\//, '').replaceAll('/', '.'),

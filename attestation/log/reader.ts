@@ -19,6 +19,7 @@ import {
 } from '../../domain/log/tree.ts';
 import { findEntry, isPending, readLeaves, type EntryQuery, type LogEntry } from '../../store/log-entries.ts';
 import {
+  LogDamagedError,
   readCheckpoint,
   readHashes,
   readNewestCheckpoint,
@@ -123,7 +124,12 @@ export function createLogReader(pool: Pool, logId: string): LogReader {
       if (newest === undefined || !tileExists(tile, newest.size)) return undefined;
       const start = tile.index * TILE_WIDTH;
       if (tile.level === 'entries') {
-        return encodeEntryBundle(await readLeaves(pool, logId, start, tile.width));
+        const leaves = await readLeaves(pool, logId, start, tile.width);
+        // A hole must not shift what stands behind it.
+        if (leaves.length < tile.width) {
+          throw new LogDamagedError(`entries ${start}..${start + tile.width} are not all there`);
+        }
+        return encodeEntryBundle(leaves);
       }
       return (await readHashes(pool, logId, [{ level: tile.level, start, count: tile.width }]))[0];
     },

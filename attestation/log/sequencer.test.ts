@@ -288,7 +288,7 @@ describe('the log of a database', () => {
     await using fresh = await testDatabase();
     const logs = await Promise.all(Array.from({ length: 5 }, () => openLog(fresh.pool)));
     expect(new Set(logs.map(({ origin }) => origin)).size).toBe(1);
-    expect(logs[0]!.origin).toMatch(/^beacon\.local\/[0-9a-f]{12}$/);
+    expect(logs[0]!.origin).toMatch(/^[0-9a-f]{12}\.beacon\.local$/);
     expect(await openLog(fresh.pool, { origin: logs[0]!.origin })).toMatchObject({ logId: logs[0]!.logId });
     await expect(openLog(fresh.pool, { origin: 'other' })).rejects.toMatchObject({ code: 'origin_fixed' });
     await expect(openLog(fresh.pool, { origin: 'a b' })).rejects.toMatchObject({ code: 'origin_invalid' });

@@ -179,6 +179,26 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
   await play('getProof', 'proof_not_found', 'An entry that the log does not have.', {
     url: `${proof}?index=99`,
   });
+  await play('getProof', 'text', 'The same for C2SP tools.', {
+    url: `${proof}?execution_id=${execution}`,
+    headers: { accept: 'text/plain' },
+  });
+  await play('getConsistency', 'consistency', 'That entry 0 is still the first.', {
+    url: '/api/v1/transparency/consistency?from=1&to=4',
+  });
+  await play('getConsistency', 'size_beyond_log', 'More than there is.', {
+    url: '/api/v1/transparency/consistency?from=1&to=99',
+  });
+  await play('listCheckpoints', 'page', 'The newest one.', {
+    url: '/api/v1/transparency/checkpoints?limit=1',
+  });
+  await play('listEntries', 'job', 'All that the log says about a job.', {
+    url: `/api/v1/transparency/entries?job_id=${id}`,
+  });
+  await play('listEntries', 'validation_error', 'About nothing.', { url: '/api/v1/transparency/entries' });
+  await play('getLogDescription', 'description', 'Of a log with one key of each kind.', {
+    url: '/.well-known/beacon-log.json',
+  });
   await play('getBlock', 'receipt', "A receipt's bytes.", { url: `/api/v1/transparency/bundles/${cid}` });
   await play('getExecutionBundle', 'bundle', 'For `beacon verify`.', { url: `${one}/bundle` });
   await play('getJobBundle', 'bundle', 'For `beacon verify`.', { url: `${job}/bundle` });

@@ -46,6 +46,7 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
           'log_not_found',
           'not_yet_logged',
           'bundle_not_ready',
+          'log_damaged',
         ],
       },
     },
@@ -75,7 +76,14 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
           304: unchanged,
         },
         answerHeaders: ANSWER_HEADERS,
-        errors: ['job_not_found', 'log_not_found', 'not_yet_logged', 'bundle_not_ready', 'bundles_busy'],
+        errors: [
+          'job_not_found',
+          'log_not_found',
+          'not_yet_logged',
+          'bundle_not_ready',
+          'bundles_busy',
+          'log_damaged',
+        ],
       },
     },
     async (request, reply) => {

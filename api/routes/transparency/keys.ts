@@ -49,7 +49,7 @@ export function registerKeys(app: RouteApp, pool: Pool, findLog: () => Promise<S
             .describe('What the first so many entries say; default all that are shown.'),
         }),
         response: { 200: keys.describe('Every key, and the proof of each entry about one.') },
-        errors: ['log_not_found', 'validation_error', 'not_yet_logged'],
+        errors: ['log_not_found', 'validation_error', 'not_yet_logged', 'log_damaged'],
       },
     },
     async (request) => {

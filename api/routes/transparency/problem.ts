@@ -10,5 +10,12 @@ export function logProblem(error: unknown): never {
     throw new ApiError('not_yet_logged', { retryAfterS: NOT_YET_RETRY_AFTER_S });
   }
   if (error instanceof LogServiceError && error.code === 'not_in_log') throw new ApiError('proof_not_found');
+  if (error instanceof LogServiceError && error.code === 'no_checkpoint')
+    throw new ApiError('checkpoint_not_found');
   throw error;
+}
+
+/** The entry is not there, and may come. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof LogServiceError && (error.code === 'pending' || error.code === 'not_in_log');
 }

@@ -52,7 +52,7 @@ export function registerTiles(app: RouteApp, findLog: () => Promise<ServedLog>):
           304: unchanged,
         },
         answerHeaders: { 200: ['ETag', 'Cache-Control'], 304: ['ETag', 'Cache-Control'] },
-        errors: ['tile_not_found', 'log_not_found'],
+        errors: ['tile_not_found', 'log_not_found', 'log_damaged'],
       },
     },
     async (request, reply) => {

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { toHex } from '../../../domain/encoding.ts';
+import { LIMITS } from '../../../domain/limits.ts';
+import { listCheckpoints } from '../../../store/log-tiles.ts';
+import type { Pool } from '../../../store/pool.ts';
+import { lenientInt, wholeNumber } from '../../schemas.ts';
+import type { RouteApp } from '../app-type.ts';
+import type { ServedLog } from './log.ts';
+
+const DEFAULT_CHECKPOINTS = 50;
+const MAX_SIZE = Number.MAX_SAFE_INTEGER;
+
+/** That a witness saw a checkpoint and found it to follow from the one before. */
+export const cosignature = z.object({
+  name: z.string().describe("The witness's."),
+  key_id: z.string().describe('Hex.'),
+  line: z.string().describe('The signature line of the note (C2SP tlog-cosignature).'),
+  signed_at: z.iso.datetime(),
+});
+
+const page = z.object({
+  log_id: z.string(),
+  origin: z.string(),
+  checkpoints: z.array(
+    z.object({
+      tree_size: z.int(),
+      root: z.string().describe('Hex.'),
+      signed_at: z.iso.datetime().describe("The log's own word, not signed."),
+      checkpoint: z.string().describe('The signed note.'),
+      cosignatures: z.array(cosignature),
+    }),
+  ),
+  next_before: z.int().nullable().describe('`before` of the next page; null on the last.'),
+});
+
+/** The heads that the log signed: what somebody kept can be found again, and two can be held against each other. */
+export function registerCheckpoints(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+  app.get(
+    '/api/v1/transparency/checkpoints',
+    {
+      config: { permission: 'read', mutates: false, anyOrigin: true },
+      schema: {
+        operationId: 'listCheckpoints',
+        summary: 'Signed checkpoints, newest first.',
+        description: 'Every web page may read it. Not every size has one, and old ones may be thinned out.',
+        tags: ['transparency'],
+        querystring: z.object({
+          limit: lenientInt(1, LIMITS.pageRows, DEFAULT_CHECKPOINTS),
+          before: wholeNumber(1, MAX_SIZE).optional().describe('Only checkpoints of fewer entries.'),
+        }),
+        response: { 200: page.describe('A page; `next_before` is null on the last.') },
+        errors: ['validation_error', 'log_not_found'],
+      },
+    },
+    async (request) => {
+      const { limit, before } = request.query;
+      const { head } = await findLog();
+      const rows = await listCheckpoints(pool, head.logId, { below: before, limit: limit + 1 });
+      const shown = rows.slice(0, limit);
+      return {
+        log_id: head.logId,
+        origin: head.origin,
+        checkpoints: shown.map(({ size, root, note, signedAt }) => ({
+          tree_size: size,
+          root: toHex(root),
+          signed_at: signedAt.toISOString(),
+          checkpoint: note,
+          cosignatures: [],
+        })),
+        next_before: rows.length > limit ? shown.at(-1)!.size : null,
+      };
+    },
+  );
+}
