@@ -32,8 +32,8 @@ export interface Core extends AsyncDisposable {
   /** Submits a job and tells Temporal of it; its id. */
   start(spec?: SpecOptions, plan?: Partial<PlanSettings>): Promise<string>;
   submit(spec?: SpecOptions, plan?: Partial<PlanSettings>): Promise<string>;
-  /** The state of a job once it has ended. */
-  ended(jobId: string): Promise<string>;
+  /** The state of a job once it has ended, which is waited for at most `withinMs`, default as `eventually`. */
+  ended(jobId: string, withinMs?: number): Promise<string>;
   /** Events in the closed history of a workflow; recorded under test/histories when BEACON_RECORD_HISTORIES=1. */
   history(workflowId: string, recordAs?: string): Promise<{ type: string }[]>;
   /** Starts another worker on the same queues, beside the one that runs. */
@@ -120,12 +120,12 @@ export async function startCore(backend: Backend, { attestsAtOnce = true }: Core
       await relayOnce(relay);
       return id;
     },
-    ended: (jobId) =>
+    ended: (jobId, withinMs) =>
       eventually(async () => {
         const { rows } = await pool.query<{ state: string }>('select state from jobs where id = $1', [jobId]);
         const state = rows[0]?.state ?? 'missing';
         return state === 'accepted' || state === 'running' ? undefined : state;
-      }),
+      }, withinMs),
     async history(workflowId, recordAs) {
       const handle = client.workflow.getHandle(workflowId);
       await eventually(async () => ((await handle.describe()).status.name === 'RUNNING' ? undefined : true));

@@ -5,6 +5,7 @@ import { requestRepair } from '../../store/outbox.ts';
 import { relayOnce } from '../../worker/relay.ts';
 import { startCore, type Core } from '../support/core.ts';
 import { scriptedBackend, type Act, type ScriptedBackend } from '../support/scripted-backend.ts';
+import { expectWhole } from '../support/whole-job.ts';
 import type { Work } from '../../backends/backend.ts';
 
 let core: Core;
@@ -19,26 +20,6 @@ beforeAll(async () => {
 });
 afterAll(() => core[Symbol.asyncDispose]());
 
-/** Every terminal execution has exactly one receipt and one log entry; the job its summary. */
-async function expectWhole(jobId: string, { db } = core): Promise<void> {
-  const { rows } = await db.pool.query(
-    `select (select count(*)::int from executions where job_id = $1) as executions,
-            (select count(*)::int from receipts where job_id = $1) as receipts,
-            (select count(*)::int from log_pending where job_id = $1 and subject_kind = 'receipt') as entries,
-            (select count(*)::int from log_pending where job_id = $1 and subject_kind = 'job') as summaries,
-            (select count(*)::int from outbox where job_id = $1) as outbox,
-            (select count(*)::int from events where stream = 'job:' || $1) as events,
-            (select seq from jobs where id = $1) as seq`,
-    [jobId],
-  );
-  const row = rows[0];
-  expect(row.receipts).toBe(row.executions);
-  expect(row.entries).toBe(row.executions);
-  expect(row.summaries).toBe(1);
-  expect(row.outbox).toBe(0);
-  expect(row.events).toBe(row.seq);
-}
-
 async function executions(jobId: string): Promise<Record<string, unknown>[]> {
   const { rows } = await core.db.pool.query<Record<string, unknown>>(
     'select idx, state, region, region_ran, attempt, failure from executions where job_id = $1 order by idx',
@@ -51,7 +32,7 @@ describe('a job', () => {
   it('with one execution ends completed in one activity', async () => {
     const job = await core.start();
     expect(await core.ended(job)).toBe('completed');
-    await expectWhole(job);
+    await expectWhole(core, job);
     expect((await core.history(`job-${job}`, 'job/completed-at-once')).length).toBeLessThanOrEqual(13);
   });
 
@@ -116,7 +97,7 @@ describe('a job', () => {
     expect(await executions(job)).toMatchObject([
       { state: 'failed', attempt: 1, failure: { code: 'exit_nonzero' } },
     ]);
-    await expectWhole(job);
+    await expectWhole(core, job);
     await core.history(`job-${job}`, 'job/failed');
   });
 
@@ -131,7 +112,7 @@ describe('a job', () => {
     await relayOnce(core.relay);
     expect(await core.ended(job)).toBe('cancelled');
     expect(await executions(job)).toMatchObject([{ state: 'cancelled' }, { state: 'cancelled' }]);
-    await expectWhole(job);
+    await expectWhole(core, job);
     await core.history(`job-${job}`, 'job/cancelled');
   });
 
@@ -142,7 +123,7 @@ describe('a job', () => {
     await relayOnce({ ...core.relay, workflowWindow: 0 });
     expect(await core.ended(job)).toBe('cancelled');
     expect(backend.begun.slice(before).filter((work) => work.image === 'builtin:never')).toEqual([]);
-    await expectWhole(job);
+    await expectWhole(core, job);
     await core.history(`job-${job}`, 'job/cancelled-early');
   });
 
@@ -166,7 +147,7 @@ describe('a job', () => {
     expect(await executions(job)).toMatchObject([
       { state: 'expired', failure: { code: 'deadline_exceeded' } },
     ]);
-    await expectWhole(job);
+    await expectWhole(core, job);
     await core.history(`job-${job}`, 'job/expired');
   });
 
@@ -174,7 +155,7 @@ describe('a job', () => {
     const questions = Array.from({ length: 120 }, (_, index) => `question ${index}?`);
     const job = await core.start({ questions });
     expect(await core.ended(job)).toBe('completed');
-    await expectWhole(job);
+    await expectWhole(core, job);
     await core.history(`job-${job}`, 'job/parts');
     await core.history(`job-${job}/0`, 'job-part/completed');
   }, 60_000);
@@ -188,7 +169,7 @@ describe('a job', () => {
     await relayOnce(core.relay);
     expect(await core.ended(job)).toBe('failed');
     expect(await executions(job)).toMatchObject([{ state: 'failed', failure: { code: 'backend_error' } }]);
-    await expectWhole(job);
+    await expectWhole(core, job);
   });
 
   it('whose workflow was terminated is ended by a repair', async () => {
@@ -201,7 +182,7 @@ describe('a job', () => {
     await relayOnce(core.relay);
     expect(await core.ended(job)).toBe('failed');
     expect(await executions(job)).toMatchObject([{ state: 'failed', failure: { code: 'workflow_closed' } }]);
-    await expectWhole(job);
+    await expectWhole(core, job);
     await core.history(`repair/${job}`, 'repair/completed');
   });
 });
@@ -216,14 +197,14 @@ describe('a job whose backends run in workers without a receipt key', () => {
   it('with one execution ends completed within 19 history events', async () => {
     const job = await apart.start();
     expect(await apart.ended(job)).toBe('completed');
-    await expectWhole(job, apart);
+    await expectWhole(apart, job);
     expect((await apart.history(`job-${job}`, 'job/completed')).length).toBeLessThanOrEqual(19);
   });
 
   it('with six executions ends completed within 80 history events', async () => {
     const job = await apart.start({ regions: ['US', 'EU', 'APAC'], questions: ['one?', 'two?'] });
     expect(await apart.ended(job)).toBe('completed');
-    await expectWhole(job, apart);
+    await expectWhole(apart, job);
     expect((await apart.history(`job-${job}`, 'job/completed-six')).length).toBeLessThanOrEqual(80);
   });
 });
