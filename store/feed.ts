@@ -1,9 +1,9 @@
 import { formatCursor } from '../domain/events/cursor.ts';
 import type { Cursor } from '../domain/events/cursor.ts';
-import type { Queryable } from './pool.ts';
+import { prepared, type Queryable } from './pool.ts';
 import { viewerValues, visibleTo, type Viewer } from './principals.ts';
 
-/** Events that get their positions in one transaction. */
+/** Events that get their positions in one transaction: as in `give_positions`. */
 export const POSITIONS_PER_BATCH = 1_000;
 /** Positions that one query looks through when a filter has no index of its own, so that no query runs for long. */
 const SCAN_POSITIONS = 5_000;
@@ -48,29 +48,16 @@ export class FeedError extends Error {
   }
 }
 
+const GIVE_POSITIONS = prepared('give positions', 'select give_positions() as given');
+
 /**
  * Gives the next positions to events that have none, in the order of their ids, and returns how many. Any number of
  * replicas may call it: the head's row lock lets one work at a time, and whoever reads the head afterwards sees all
  * positions up to it. Events that commit late get a later position, so no cursor skips them.
  */
 export async function givePositions(db: Queryable): Promise<number> {
-  const { rowCount } = await db.query('select from events where position is null limit 1');
-  if (rowCount === 0) return 0;
-  // One message of two statements is one transaction, and the second statement takes its snapshot after the lock.
-  const results: unknown = await db.query(
-    `select from feed_head for update;
-     with batch as materialized (
-       select stream, seq, row_number() over (order by id) as place
-       from (select stream, seq, id from events where position is null order by id limit ${POSITIONS_PER_BATCH}) as waiting
-     ), head as (
-       update feed_head set position = position + (select count(*) from batch)
-       where exists (select from batch)
-       returning position - (select count(*) from batch) as before
-     )
-     update events set position = head.before + batch.place
-     from batch, head where events.stream = batch.stream and events.seq = batch.seq`,
-  );
-  return (results as { rowCount: number }[]).at(-1)!.rowCount;
+  const { rows } = await db.query<{ given: number }>(GIVE_POSITIONS([]));
+  return rows[0]!.given;
 }
 
 export async function readHead(db: Queryable): Promise<FeedHead> {

@@ -28,6 +28,8 @@ const POLL_MS = 500;
  * cost the database more than the submits.
  */
 const FULL_REST_MS = 100;
+/** The same where not one start was let in. */
+const STUCK_REST_MS = 250;
 const CLAIM_BATCH = 100;
 /** A relay that dies holding a lease blocks its rows no longer than this. */
 const LEASE_MS = 15_000;
@@ -54,7 +56,7 @@ export function startRelay(deps: RelayDeps): Loop {
   return runLoop({
     name: 'relay',
     async wait(signal) {
-      if (last?.full === true) await pause(FULL_REST_MS, signal);
+      if (last?.full === true) await pause(last.told === 0 ? STUCK_REST_MS : FULL_REST_MS, signal);
       // Jobs that were let in may have ended meanwhile, and their end is no notification.
       if (last?.full !== true || last.told === 0) await deps.wakeups.next('outbox', POLL_MS, signal);
     },

@@ -249,6 +249,33 @@ create table feed_head (
   floor bigint not null default 0
 );
 
+-- Gives positions to the next 1,000 events without one, in the order of their ids; answers how many.
+-- Its plans are kept, so they must not depend on how large the tables were when they were made: by index, whatever it costs.
+create function give_positions() returns int language plpgsql
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  given int;
+begin
+  -- Most looks find nothing: they take no lock.
+  perform from events where position is null limit 1;
+  if not found then return 0; end if;
+  perform from feed_head for update;
+  -- Its snapshot is taken after the lock was given.
+  with batch as materialized (
+    select stream, seq, row_number() over (order by id) as place
+    from (select stream, seq, id from events where position is null order by id limit 1000) as waiting
+  ), head as (
+    update feed_head set position = position + (select count(*) from batch)
+    where exists (select from batch)
+    returning position - (select count(*) from batch) as before
+  )
+  update events set position = head.before + batch.place
+  from batch, head where events.stream = batch.stream and events.seq = batch.seq;
+  get diagnostics given = row_count;
+  return given;
+end
+$$;
+
 -- What must still be told to Temporal. A start row goes with the first step of its job that commits.
 create table outbox (
   id bigint generated always as identity primary key,
