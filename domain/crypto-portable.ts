@@ -2,11 +2,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { p256 } from '@noble/curves/nist.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Verifiers } from './crypto.ts';
-import { fromHex } from './encoding.ts';
-
-/** DER of an uncompressed P-256 key up to the point: SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING }. */
-const P256_SPKI_PREFIX = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200')!;
-const P256_SPKI_BYTES = P256_SPKI_PREFIX.length + 65;
+import { p256Point } from './p256-spki.ts';
 
 /** Pure JavaScript, runs in every browser and in Node. */
 export const portableVerifiers: Verifiers = {
@@ -30,10 +26,3 @@ export const portableVerifiers: Verifiers = {
     }
   },
 };
-
-/** The 65-byte point of a P-256 SubjectPublicKeyInfo, or undefined when it is any other key. */
-export function p256Point(spki: Uint8Array): Uint8Array | undefined {
-  if (spki.length !== P256_SPKI_BYTES || !P256_SPKI_PREFIX.every((byte, i) => byte === spki[i]))
-    return undefined;
-  return spki.subarray(P256_SPKI_PREFIX.length);
-}

@@ -1,7 +1,7 @@
 import * as crypto from 'node:crypto';
 import type { Verifiers } from '../../domain/crypto.ts';
-import { p256Point } from '../../domain/crypto-portable.ts';
 import { ed25519Spki } from '../../domain/log/vkey.ts';
+import { p256Point } from '../../domain/p256-spki.ts';
 
 /** Parsing a key costs about as much as using it once; few keys sign nearly everything. */
 const CACHED_KEYS = 256;

@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
+import { list, object, text, type Shape } from '../../domain/receipt/shape.ts';
 import { CliError, fileReasonOf } from '../failure.ts';
 import { readRegularFile } from '../regular-file.ts';
 
@@ -8,24 +8,33 @@ import { readRegularFile } from '../regular-file.ts';
 const TRUST_FILE_BYTES = 1024 * 1024;
 
 /** One log that this machine has decided to trust. */
-const pinnedLog = z.object({
-  origin: z.string(),
+export interface PinnedLog {
+  origin: string;
   /** C2SP verifier keys; two while the log's key changes. */
-  vkeys: z.array(z.string()).min(1),
+  vkeys: string[];
   /** The API that named it when it was pinned. */
-  api: z.string(),
-  pinned_at: z.string(),
-});
-export type PinnedLog = z.infer<typeof pinnedLog>;
+  api: string;
+  pinned_at: string;
+}
 
-const trustFile = z.object({ version: z.literal(1), logs: z.array(pinnedLog) });
+const VERSION: Shape<1> = {
+  read: (value) => {
+    if (value !== 1) throw new TypeError('not a version that is known');
+    return value;
+  },
+};
+/** Read without zod: loading it takes longer than checking a bundle. */
+const trustFile = object<{ version: 1; logs: PinnedLog[] }>({
+  version: VERSION,
+  logs: list(object<PinnedLog>({ origin: text, vkeys: list(text), api: text, pinned_at: text })),
+});
 
 /** The pinned logs of `file`; none when it does not exist. */
 export async function readTrustFile(file: string): Promise<PinnedLog[]> {
   const read = await readRegularFile(file, TRUST_FILE_BYTES);
   if (read === undefined) return [];
   try {
-    return trustFile.parse(JSON.parse(read.bytes.toString('utf8'))).logs;
+    return trustFile.read(JSON.parse(read.bytes.toString('utf8')), '').logs;
   } catch (cause) {
     throw new CliError('input_invalid', `${file} is not a trust file`, {
       next: 'mend it, or move it away and pin again with `beacon verify JOB`',

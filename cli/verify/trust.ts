@@ -8,7 +8,6 @@ import type { VerifyOptions } from '../commands/verify.ts';
 import type { Context } from '../context.ts';
 import { CliError, reasonOf } from '../failure.ts';
 import type { Api } from '../http/api.ts';
-import { fetchVkeys } from '../http/log-keys.ts';
 import { printable } from '../text/printable.ts';
 import { receiptKeyIdOf } from './receipt-key.ts';
 import { pinLog, pinMore, readTrustFile } from './trust-file.ts';
@@ -41,6 +40,7 @@ export async function trustForApi(context: Context, api: Api, options: VerifyOpt
       pinned.flatMap((log) => log.vkeys),
     );
   }
+  const { fetchVkeys } = await import('../http/log-keys.ts');
   const vkeys = (await fetchVkeys(api.client)).map(checkedVkey);
   const origin = vkeys[0]?.split('+')[0] ?? '';
   await pinLog(file, { origin, vkeys, api: api.address.url, pinned_at: new Date().toISOString() });

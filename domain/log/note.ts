@@ -89,11 +89,11 @@ export function openNote(
   const by: NoteKey[] = [];
   for (const { name, keyId, signature } of parsed.signatures) {
     const key = keys.find((known) => known.name === name && equalBytes(known.id, keyId));
-    if (key === undefined || by.includes(key)) continue;
+    if (key === undefined) continue;
     if (!verifiers.verifyEd25519(key.publicKey, message, signature)) {
       throw new LogError('note_signature_invalid', `the signature of ${name} does not hold`);
     }
-    by.push(key);
+    if (!by.includes(key)) by.push(key);
   }
   if (by.length === 0) throw new LogError('note_unsigned', 'no signature by a trusted key');
   return { ...parsed, by };

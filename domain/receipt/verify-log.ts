@@ -76,6 +76,8 @@ export class LogCheck {
   }
 
   #parse(entry: LogLink, link: Link, where: string) {
-    return within(link, where, () => parseTlogProof(entry.tlog_proof));
+    const proof = within(link, where, () => parseTlogProof(entry.tlog_proof));
+    demand(proof.extra === undefined, link, where, 'the proof carries something that nobody signed');
+    return proof;
   }
 }
