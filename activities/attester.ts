@@ -12,6 +12,7 @@ import { getBlob } from '../store/blobs.ts';
 import { endJob } from '../store/job-end.ts';
 import { isLogRefusal } from '../store/log-refusal.ts';
 import { withTransaction, type Pool, type Queryable, type Transaction } from '../store/pool.ts';
+import { DamagedBytes } from '../store/sound.ts';
 import { readAsked } from './asked.ts';
 import type { AttestInput, AttestResult } from './attest.ts';
 import { buildEnd, buildJobEnd, type AttestSigning, type Signing } from './build-end.ts';
@@ -128,8 +129,13 @@ async function build(
   const asked = readAsked(raw, job.specSha256);
   // A repair also ends jobs that were to be cancelled and never had a workflow.
   const why = reason === 'workflow_closed' && job.cancelRequested ? 'cancelled' : reason;
+  // A damaged output is not shown in its receipt; its hash is, and nothing else keeps the execution from its end.
   const readOutput = async (sha256: string): Promise<Uint8Array | undefined> =>
-    held.get(sha256) ?? (await getBlob(db, Buffer.from(sha256, 'hex')));
+    held.get(sha256) ??
+    (await getBlob(db, Buffer.from(sha256, 'hex')).catch((error: unknown) => {
+      if (error instanceof DamagedBytes) return undefined;
+      throw error;
+    }));
   const ends: ExecutionEnd[] = [];
   for (const execution of executions) {
     if (isTerminal(execution.state)) continue;

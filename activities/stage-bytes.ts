@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { StoredBytes } from '../backends/backend.ts';
+import { fileDag } from '../domain/blocks/unixfs.ts';
 import { LIMITS } from '../domain/limits.ts';
+import { cidOfDigest } from '../domain/receipt/cid.ts';
 import { blobParts, putBlob } from '../store/blobs.ts';
 import type { Queryable } from '../store/pool.ts';
 import { bridged } from './bridged.ts';
@@ -27,9 +29,26 @@ export async function stageBytes(
   }
   const digest = hash.digest();
   const sha256 = digest.toString('hex');
-  if (size <= LIMITS.outputInlineBytes && heldSize(held) + size <= HELD_BYTES) held.set(sha256, parts[0]!);
-  else await bridged(() => putBlob(db, digest, parts));
-  return { sha256, size };
+  if (size <= LIMITS.outputInlineBytes && heldSize(held) + size <= HELD_BYTES) {
+    held.set(sha256, parts[0]!);
+    return { sha256, size, cid: cidOfDigest(digest) };
+  }
+  const { cid, leafCids } = await fileCid(digest, parts);
+  await bridged(() => putBlob(db, digest, parts, leafCids));
+  return { sha256, size, cid };
+}
+
+/** Bytes that fit one block are one; larger ones are the leaves of a tree, whose nodes can be made from the leaves again. */
+async function fileCid(
+  digest: Uint8Array,
+  parts: readonly Uint8Array[],
+): Promise<{ cid: string; leafCids: string[] }> {
+  if (parts.length === 1) return { cid: cidOfDigest(digest), leafCids: [] };
+  const leaves = parts.map((part) => ({
+    cid: cidOfDigest(createHash('sha256').update(part).digest()),
+    size: part.length,
+  }));
+  return { cid: (await fileDag(leaves)).cid, leafCids: leaves.map((leaf) => leaf.cid) };
 }
 
 function heldSize(held: HeldBytes): number {

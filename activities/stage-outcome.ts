@@ -66,7 +66,7 @@ function stagedOutcome(
         size: file.size,
         mime: file.mime,
         sha256,
-        cid: file.size <= LIMITS.blobPartBytes ? cidOfDigest(sha256) : null,
+        cid: file.cid ?? (file.size <= LIMITS.blobPartBytes ? cidOfDigest(sha256) : null),
       };
     }),
     blobs: [...held].map(([sha256, bytes]) => ({ sha256: Buffer.from(sha256, 'hex'), bytes })),

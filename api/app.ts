@@ -17,8 +17,10 @@ import { registerRequestLog } from './plugins/request-log.ts';
 import { registerExecutionFiles } from './routes/executions/files.ts';
 import { registerExecutionReads } from './routes/executions/read.ts';
 import { registerJobCancel } from './routes/jobs/cancel.ts';
+import { registerJobDirectory } from './routes/jobs/directory.ts';
 import { registerJobReads } from './routes/jobs/read.ts';
 import { registerJobSubmit } from './routes/jobs/submit.ts';
+import { registerGateway } from './routes/ipfs/gateway.ts';
 import { registerDocs } from './routes/service/docs.ts';
 import { registerFeedPath } from './routes/service/feed.ts';
 import { registerHealth, type HealthProbe } from './routes/service/health.ts';
@@ -43,7 +45,7 @@ interface AppDeps {
   version: string;
   pool: Pool;
   log: Log;
-  events: Pick<BusinessEvents, 'httpAnswered' | 'jobAccepted' | 'jobCancelRequested'>;
+  events: Pick<BusinessEvents, 'blockDamaged' | 'httpAnswered' | 'jobAccepted' | 'jobCancelRequested'>;
   notifier: Pick<Notifier, 'notify'>;
   intake: IntakeDeps;
   gate: AccessGate;
@@ -94,7 +96,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   }).withTypeProvider<ZodTypeProvider>() as unknown as FastifyInstance;
 
   registerRequestLog(app, deps.log, deps.events);
-  registerProblems(app);
+  registerProblems(app, deps.events);
   registerAccess(app, settings, deps.gate);
   if (settings.requestsPerMinute > 0) {
     // Loaded only where it is wanted.
@@ -109,8 +111,9 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerJobSubmit(routes, deps.intake);
   registerJobReads(routes, deps.pool);
   registerJobCancel(routes, deps);
+  registerJobDirectory(routes, deps.pool);
   registerExecutionReads(routes, deps.pool);
-  registerExecutionFiles(routes, deps.pool);
+  registerExecutionFiles(routes, deps);
   const findLog = createLogFinder(deps.pool);
   registerRoot(routes, deps.pool, findLog);
   registerKeys(routes, deps.pool, findLog);
@@ -119,7 +122,8 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerCheckpoints(routes, deps.pool, findLog);
   registerEntries(routes, deps.pool, findLog);
   registerWellKnown(routes, deps.pool, findLog);
-  registerBlocks(routes, deps.pool);
+  registerBlocks(routes, deps);
+  registerGateway(routes, deps);
   registerBundles(routes, deps.pool, findLog);
   registerTiles(routes, findLog);
   registerHealth(routes, deps.probes, deps.log);

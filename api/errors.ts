@@ -65,6 +65,19 @@ export const ERRORS = {
   cid_is_bundle: [404, 'this CID is a bundle; ask for the proofs of its receipts'],
   proof_subject_missing: [400, 'index, execution_id or ipfs_cid is required'],
   proof_subjects_disagree: [409, 'index, execution_id and ipfs_cid name different entries'],
+  block_damaged: [500, 'the stored bytes are not those that this address names; they are not served'],
+  range_not_satisfiable: [416, 'the range lies outside of the file'],
+  ipfs_request_invalid: [400, 'this CID or one of the parameters is not valid'],
+  ipfs_format_missing: [
+    400,
+    'ask for format=raw or format=car; files as they are have /api/v1/transparency/bundles/{cid}',
+  ],
+  ipfs_format_unsupported: [
+    406,
+    'only format=raw and format=car are served here; files as they are have /api/v1/transparency/bundles/{cid}',
+  ],
+  ipfs_not_found: [404, 'this CID or path is not here'],
+  ipfs_not_cached: [412, 'this CID is not here, and nothing is fetched from elsewhere'],
   log_not_found: [404, 'this server has no transparency log yet'],
   tile_not_found: [404, 'no such tile at this size of the log'],
   checkpoint_not_found: [
@@ -88,6 +101,8 @@ export const MAY_COME: ReadonlySet<ErrorCode> = new Set([
   'log_not_found',
   'not_yet_logged',
   'proof_not_found',
+  'ipfs_not_found',
+  'ipfs_not_cached',
 ]);
 
 interface ErrorExtras {

@@ -60,12 +60,17 @@ export const jobView = z
     cancel_requested_at: timeOrNull,
     summary_cid: z.string().nullable().describe('Of the signed summary; null before the end.'),
     manifest_cid: z.string().nullable().describe('Of the list of its files; null before the end.'),
+    directory_cid: z
+      .string()
+      .nullable()
+      .describe('Of all its files as a directory; null until `links.directory` was asked for.'),
     links: z.object({
       self: z.string(),
       spec: z.string(),
       events: z.string(),
       executions: z.string(),
       bundle: z.string(),
+      directory: z.string(),
     }),
   })
   .meta({ id: 'Job', description: 'The members of the spec, with these laid over them.' });
@@ -130,7 +135,7 @@ export const outputFile = z
     size: z.int(),
     mime: z.string().describe('As the program named it; it is served as a download of bytes.'),
     sha256: z.string(),
-    cid: z.string().nullable().describe('Null above the size of one block.'),
+    cid: z.string().nullable().describe('As a UnixFS file, profile unixfs-v1-2025.'),
     url: z.string(),
   })
   .meta({ id: 'OutputFile' });

@@ -29,6 +29,8 @@ export interface OutputLine {
 export interface StoredBytes {
   sha256: string;
   size: number;
+  /** Of the bytes as a UnixFS file; absent: not known yet. */
+  cid?: string;
 }
 
 export interface Step {

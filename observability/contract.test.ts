@@ -156,7 +156,9 @@ test('alerts ask for metrics that there are, and each has its section in the run
   const runbook = readFileSync(path.join(root, 'docs/runbook.md'), 'utf8');
   const known = new Set(['up', ...families.keys()]);
   const asked = [
-    ...rules.matchAll(/\b((?:http|jobs|outbox|runner|feed|websocket|transparency|memory)_[a-z_0-9]+)\b/g),
+    ...rules.matchAll(
+      /\b((?:http|ipfs|jobs|outbox|runner|feed|websocket|transparency|memory)_[a-z_0-9]+)\b/g,
+    ),
   ].map(([, name]) => name!.replace(/_bucket$/, ''));
   expect(asked.length).toBeGreaterThan(15);
   expect(asked.filter((name) => !known.has(name))).toEqual([]);

@@ -138,6 +138,11 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
       log.error({ log_id: event.logId }, 'another sequencer moved the head of the log; stepping back');
       metrics.transparencyConflicts.inc();
     },
+    /** Stored bytes are not those that their address names; they were not served. */
+    blockDamaged(event: { address: string }): void {
+      log.error({ address: event.address }, 'stored bytes are damaged');
+      metrics.ipfsBlocksDamaged.inc();
+    },
     /** A pending entry that will never stand in the log. */
     entryRefused(event: { logId: string; subjectKind: string; subjectId: string; reason: string }): void {
       log.error(

@@ -97,6 +97,10 @@ export function createMetrics() {
       [],
       CHECKPOINT_BUCKETS_S,
     ),
+    ipfsBlocksDamaged: counter(
+      'ipfs_blocks_damaged_total',
+      'Reads of stored bytes that were not those that their address names.',
+    ),
     transparencyVerificationFailures: counter(
       'transparency_log_verification_failures_total',
       'Self-audits that found the log broken.',

@@ -89,11 +89,15 @@ const END = prepared(
    ), file_cids as (
      -- In order, so that no two transactions with the same files wait for each other.
      insert into cids (cid, digest, kind, visible_to, job_id, execution_id)
-     select distinct on (cid) cid, sha256, 'file', $25, $21, id from (
-       select f.cid, f.sha256, e.id from files f join e on e.id = f.execution_id where f.cid is not null
+     select distinct on (cid) cid, sha256, kind, $25, $21, id from (
+       select f.cid, f.sha256, 'file' as kind, e.id from files f join e on e.id = f.execution_id where f.cid is not null
        union all
-       select e.output_cid, e.output_sha256, e.id from e where e.output_cid is not null
-     ) kept order by cid
+       select b.leaf_cid, f.sha256, 'leaf', e.id
+       from files f join e on e.id = f.execution_id join blobs b on b.sha256 = f.sha256
+       where f.size > 1048576 and b.leaf_cid is not null
+       union all
+       select e.output_cid, e.output_sha256, 'file', e.id from e where e.output_cid is not null
+     ) kept order by cid, kind
      on conflict do nothing
    ), cut_off as (
      update attempts a set state = 'lost', ended_at = now() from e

@@ -2,7 +2,7 @@
  * Which bytes nobody references, and their removal. Bytes are staged while an attempt runs and referenced when its
  * outcome is staged; an attempt that is lost, cancelled or fenced off between the two leaves them behind.
  *   staged      `staged_at` is at most an hour before the moment at which somebody put them (blobs.ts)
- *   referenced  by a row of `cids` (every output and file that was attested and fits one block), or by a file without CID
+ *   referenced  by a row of `cids` (every output and file that was attested and fits one block), or by a larger file
  *   swept       neither, and staged long before everything that is under way: before the oldest running job began, and
  *               a grace before that. So whatever is still to be referenced is younger than what is looked at.
  * The walk goes once over all blobs in the order of their marks and waits where the grace ends. Its place is a row of
@@ -39,7 +39,7 @@ const PLACE = 'blob_sweep';
 const LONG_AGO = `(select least(now(), min(j.started_at)) from jobs j where j.state = 'running') - $1 * interval '1 millisecond'`;
 
 const UNREFERENCED = `not exists (select from cids c where c.cid = b.cid)
-  and not exists (select from files f where f.sha256 = b.sha256 and f.cid is null)`;
+  and not exists (select from files f where f.sha256 = b.sha256 and f.size > 1048576)`;
 
 /** One bounded step of the walk; undefined while another relay walks. */
 export async function sweepBlobs(pool: Pool, options: SweepOptions): Promise<Swept | undefined> {

@@ -1,5 +1,6 @@
-import type { Queryable } from './pool.ts';
 import { LIMITS } from '../domain/limits.ts';
+import type { Queryable } from './pool.ts';
+import { sound } from './sound.ts';
 
 /**
  * Conditions of every insert into `blobs`: afterwards the bytes' mark `staged_at` is less than an hour old, which keeps
@@ -10,16 +11,20 @@ export const NOT_FRESH = (sha256: string, part: string): string =>
   `not exists (select from blobs fresh where fresh.sha256 = ${sha256} and fresh.part = ${part} and fresh.staged_at > now() - interval '1 hour')`;
 export const MARK_AGAIN = 'on conflict (sha256, part) do update set staged_at = now()';
 
-/** Stages bytes under their SHA-256, in parts of at most 1 MiB; the same bytes twice are stored once. */
+/**
+ * Stages bytes under their SHA-256, in parts of at most 1 MiB; the same bytes twice are stored once. `leafCids` are those
+ * of the parts, where there are several.
+ */
 export async function putBlob(
   db: Queryable,
   sha256: Uint8Array,
   parts: readonly Uint8Array[],
+  leafCids: readonly string[] = [],
 ): Promise<void> {
   for (const [part, bytes] of parts.entries()) {
     await db.query(
-      `insert into blobs (sha256, part, bytes) select $1, $2, $3 where ${NOT_FRESH('$1', '$2')} ${MARK_AGAIN}`,
-      [sha256, part, bytes],
+      `insert into blobs (sha256, part, bytes, leaf_cid) select $1, $2, $3, $4 where ${NOT_FRESH('$1', '$2')} ${MARK_AGAIN}`,
+      [sha256, part, bytes, leafCids[part] ?? null],
     );
   }
 }
@@ -44,7 +49,22 @@ export async function* blobParts(
   yield Buffer.concat(held);
 }
 
-/** One part of a blob, or undefined past its end. */
+export interface BlobPart {
+  size: number;
+  /** Null where the blob has one part. */
+  leafCid: string | null;
+}
+
+/** The parts of a blob in order, without their bytes; none when it is not there. */
+export async function listBlobParts(db: Queryable, sha256: Uint8Array): Promise<BlobPart[]> {
+  const { rows } = await db.query<BlobPart>(
+    'select length(bytes) as size, leaf_cid as "leafCid" from blobs where sha256 = $1 order by part',
+    [sha256],
+  );
+  return rows;
+}
+
+/** One part of a blob, or undefined past its end. Whoever reads knows by which hash to judge it. */
 export async function getBlobPart(
   db: Queryable,
   sha256: Uint8Array,
@@ -57,11 +77,11 @@ export async function getBlobPart(
   return rows[0]?.bytes;
 }
 
-/** The whole blob; undefined when it is not there. Only for blobs known to be small. */
+/** The whole blob, hashed again; undefined when it is not there. Only for blobs known to be small. */
 export async function getBlob(db: Queryable, sha256: Uint8Array): Promise<Uint8Array | undefined> {
   const { rows } = await db.query<{ bytes: Buffer }>(
     'select bytes from blobs where sha256 = $1 order by part',
     [sha256],
   );
-  return rows.length === 0 ? undefined : Buffer.concat(rows.map((row) => row.bytes));
+  return rows.length === 0 ? undefined : sound(Buffer.concat(rows.map((row) => row.bytes)), sha256);
 }

@@ -1,6 +1,7 @@
 import type { Failure } from '../domain/failure.ts';
 import type { AttemptState, ExecutionState } from '../domain/states.ts';
 import type { Queryable } from './pool.ts';
+import { sound } from './sound.ts';
 import { viewedLists, viewerValues, visibleTo, type Viewer } from './principals.ts';
 
 /** An execution is named by its UUID, or by its number for surfaces that want integers. */
@@ -223,14 +224,15 @@ export async function listLogLines(
   return rows;
 }
 
-/** A receipt's bytes as they were stored. */
+/** A receipt's bytes as they were stored, hashed again. */
 export async function getReceipt(
   db: Queryable,
   executionId: string,
 ): Promise<{ cid: string; bytes: Buffer } | undefined> {
-  const { rows } = await db.query<{ cid: string; bytes: Buffer }>(
-    `select r.cid, b.bytes from receipts r join blocks b on b.digest = r.digest where r.execution_id = $1`,
+  const { rows } = await db.query<{ cid: string; digest: Buffer; bytes: Buffer }>(
+    `select r.cid, r.digest, b.bytes from receipts r join blocks b on b.digest = r.digest where r.execution_id = $1`,
     [executionId],
   );
-  return rows[0];
+  const [row] = rows;
+  return row && { cid: row.cid, bytes: sound(row.bytes, row.digest) };
 }

@@ -21,10 +21,11 @@ export interface JobRow {
   ended_at: Date | null;
   summary_cid: string | null;
   manifest_cid: string | null;
+  directory_cid: string | null;
 }
 
 const JOB_COLUMNS = `j.id, j.owner, j.form, j.name, j.visibility, j.state, j.version, j.total, j.open, j.completed,
-  j.cancel_requested_at, j.created_at, j.started_at, j.ended_at, j.summary_cid, j.manifest_cid`;
+  j.cancel_requested_at, j.created_at, j.started_at, j.ended_at, j.summary_cid, j.manifest_cid, j.directory_cid`;
 
 /** A job that `viewer` may see, by its primary key, with the bytes that were received. */
 export async function getJob(

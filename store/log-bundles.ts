@@ -1,5 +1,6 @@
 import { PUBLISHED } from './log-state.ts';
 import type { Queryable } from './pool.ts';
+import { DamagedBytes } from './sound.ts';
 
 /** A document with its envelope and entry, as a bundle shows them. Absent while the entry is pending. */
 export interface LoggedDocument {
@@ -11,6 +12,17 @@ export interface LoggedDocument {
 }
 
 type MaybeLogged = Omit<LoggedDocument, 'index'> & { index: number | null };
+
+/** Whether the bytes of document and envelope are still those that their digests name. */
+const SOUND = 'sha256(b.bytes) = b.digest and sha256(d.bytes) = d.digest as sound';
+
+/** The rows, if all of them are sound. */
+function sound<T extends { sound: boolean }>(rows: readonly T[]): Omit<T, 'sound'>[] {
+  return rows.map(({ sound: isSound, ...row }) => {
+    if (!isSound) throw new DamagedBytes('a document of the bundle');
+    return row;
+  });
+}
 
 function isLogged(row: MaybeLogged): row is LoggedDocument {
   return row.index !== null;
@@ -29,8 +41,11 @@ export async function readLoggedReceipt(
   logId: string,
   executionId: string,
 ): Promise<{ jobId: string | null; spec: Buffer | null; logged: LoggedDocument | undefined } | undefined> {
-  const { rows } = await db.query<MaybeLogged & { jobId: string | null; spec: Buffer | null }>(
-    `select r.job_id as "jobId", j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId"
+  const { rows } = await db.query<
+    MaybeLogged & { sound: boolean; jobId: string | null; spec: Buffer | null }
+  >(
+    `select r.job_id as "jobId", j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId",
+            ${SOUND}
      from receipts r
      join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
      left join jobs j on j.id = r.job_id
@@ -39,7 +54,7 @@ export async function readLoggedReceipt(
      where r.execution_id = $2`,
     [logId, executionId],
   );
-  const row = rows[0];
+  const [row] = sound(rows);
   if (row === undefined) return undefined;
   const { jobId, spec, ...logged } = row;
   return { jobId, spec, logged: isLogged(logged) ? logged : undefined };
@@ -60,8 +75,9 @@ export async function readLoggedJob(
   logId: string,
   jobId: string,
 ): Promise<{ spec: Buffer; summary: LoggedDocument; receipts: LoggedReceipt[] } | 'pending' | undefined> {
-  const summaries = await db.query<MaybeLogged & { spec: Buffer }>(
-    `select j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, s.key_id as "keyId"
+  const summaries = await db.query<MaybeLogged & { sound: boolean; spec: Buffer }>(
+    `select j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, s.key_id as "keyId",
+            ${SOUND}
      from job_summaries s
      join jobs j on j.id = s.job_id
      join blocks b on b.digest = s.digest join blocks d on d.digest = s.dsse_digest
@@ -70,7 +86,7 @@ export async function readLoggedJob(
      where s.job_id = $2 order by s.version desc limit 1`,
     [logId, jobId],
   );
-  const row = summaries.rows[0];
+  const [row] = sound(summaries.rows);
   if (row === undefined) return undefined;
   const { rows: receipts } = await db.query<LoggedReceipt & { logged: boolean }>(
     `select r.execution_id as "executionId", r.key_id as "keyId", e.idx is not null as logged
@@ -92,8 +108,9 @@ export async function readLoggedReceipts(
   logId: string,
   executionIds: readonly string[],
 ): Promise<LoggedDocument[]> {
-  const { rows } = await db.query<LoggedDocument>(
-    `select b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId"
+  const { rows } = await db.query<LoggedDocument & { sound: boolean }>(
+    `select b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId",
+            ${SOUND}
      from unnest($2::uuid[]) with ordinality as wanted (id, place)
      join receipts r on r.execution_id = wanted.id
      join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
@@ -102,7 +119,7 @@ export async function readLoggedReceipts(
      order by wanted.place`,
     [logId, executionIds],
   );
-  return rows;
+  return sound(rows);
 }
 
 /** The start entries of these receipt keys and of all that vouch for them, from the log's first one on. */

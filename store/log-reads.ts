@@ -1,11 +1,12 @@
 import { EVERYBODY, viewerValues, type Viewer } from './principals.ts';
 import type { Queryable } from './pool.ts';
+import { sound } from './sound.ts';
 
 /** What a CID names. */
 export interface CidRow {
   cid: string;
   digest: Buffer;
-  kind: 'receipt' | 'dsse' | 'summary' | 'manifest' | 'file';
+  kind: 'receipt' | 'dsse' | 'summary' | 'manifest' | 'file' | 'leaf' | 'directory';
   job_id: string | null;
   execution_id: string | null;
 }
@@ -18,16 +19,16 @@ export async function findCid(db: Queryable, cid: string, viewer: Viewer): Promi
   const { rows } = await db.query<CidRow>(
     `select cid, digest, kind, job_id, execution_id from cids
      where cid = $3 and (visible_to = '${EVERYBODY}' or $1::bool or visible_to = $2::text)
-     order by kind = 'file', visible_to <> '${EVERYBODY}' limit 1`,
+     order by kind in ('file', 'leaf'), kind, visible_to <> '${EVERYBODY}' limit 1`,
     [...viewerValues(viewer), cid],
   );
   return rows[0];
 }
 
-/** The bytes of a block. */
+/** The bytes of a block, hashed again. */
 export async function getBlock(db: Queryable, digest: Uint8Array): Promise<Buffer | undefined> {
   const { rows } = await db.query<{ bytes: Buffer }>('select bytes from blocks where digest = $1', [digest]);
-  return rows[0]?.bytes;
+  return rows[0] && sound(rows[0].bytes, digest);
 }
 
 /** CIDs of the receipts of a job, in the order of its plan. */

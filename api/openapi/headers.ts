@@ -19,6 +19,11 @@ export const HEADERS = {
     schema: { type: 'integer', minimum: 0 },
   },
   'WWW-Authenticate': { description: '`Bearer`.', schema: { type: 'string' } },
+  'X-Ipfs-Path': { description: 'What was asked for.', schema: { type: 'string' } },
+  'X-Ipfs-Roots': {
+    description: 'The CIDs of the root and of each name of the path.',
+    schema: { type: 'string' },
+  },
   'X-Ipfs-Cid': { description: 'The CID of the bytes.', schema: { type: 'string' } },
 } as const satisfies Record<string, { description: string; schema: object }>;
 

@@ -21,18 +21,18 @@ const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
   'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 };
 const OVER_TLS = { 'strict-transport-security': 'max-age=31536000' };
 const EXPOSED = {
   'access-control-expose-headers':
-    'X-Request-ID, ETag, Retry-After, Location, Content-Disposition, X-Ipfs-Cid, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+    'X-Request-ID, ETag, Retry-After, Location, Content-Disposition, X-Ipfs-Cid, X-Ipfs-Path, X-Ipfs-Roots, Accept-Ranges, Content-Range, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
 };
 const PREFLIGHT = {
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
   'access-control-allow-headers':
-    'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key, If-None-Match',
+    'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key, If-None-Match, If-Range, Range',
   'access-control-max-age': '86400',
 };
 

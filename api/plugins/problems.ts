@@ -1,7 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { LIMITS } from '../../domain/limits.ts';
+import type { BusinessEvents } from '../../observability/events.ts';
 import { LogDamagedError } from '../../store/log-tiles.ts';
+import { DamagedBytes } from '../../store/sound.ts';
 import { isUnavailable } from '../../store/unavailable.ts';
 import { ApiError, errorBody, MAY_COME, type ErrorCode } from '../errors.ts';
 import { declaredLength } from './body.ts';
@@ -18,14 +20,26 @@ const FASTIFY_CODES: Record<string, ErrorCode> = {
 /** For whoever lost the way (RFC 8631). */
 const TO_THE_DOCUMENT = '</docs>; rel="service-doc", </openapi.json>; rel="service-desc"';
 
+/** Set before something went wrong, they would tell of another body. */
+const OF_WHAT_WAS_ASKED = [
+  'etag',
+  'cache-control',
+  'content-disposition',
+  'content-length',
+  'accept-ranges',
+  'x-ipfs-path',
+  'x-ipfs-roots',
+];
+
 /** No text of ours holds a NUL, and PostgreSQL refuses it. */
 const NUL = /%00/;
 
 /** Every error leaves through here, in one shape; what we did not foresee is logged whole and answered with a code only. */
-export function registerProblems(app: FastifyInstance): void {
-  app.setErrorHandler<FastifyError>((error, request, reply) =>
-    sendProblem(toApiError(error), request, reply),
-  );
+export function registerProblems(app: FastifyInstance, events: Pick<BusinessEvents, 'blockDamaged'>): void {
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    if (error instanceof DamagedBytes) events.blockDamaged({ address: error.address });
+    return sendProblem(toApiError(error), request, reply);
+  });
   app.addHook('onRequest', ({ raw }, _reply, done) => {
     const holdsNul = raw.url !== undefined && NUL.test(raw.url);
     done(holdsNul ? new ApiError('bad_request', { message: 'the URL holds a NUL' }) : undefined);
@@ -49,7 +63,7 @@ export function sendProblem(error: ApiError, request: FastifyRequest, reply: Fas
   reply.header('x-request-id', request.id);
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS));
   if (error.status === 401) reply.header('www-authenticate', 'Bearer');
-  reply.removeHeader('etag').removeHeader('cache-control').removeHeader('content-disposition');
+  for (const name of OF_WHAT_WAS_ASKED) reply.removeHeader(name);
   if (MAY_COME.has(error.code)) reply.header('cache-control', 'no-store');
   return reply
     .code(error.status)
@@ -76,5 +90,6 @@ export function toApiError(error: unknown): ApiError {
   if (known !== undefined) return new ApiError(known);
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500)
     return new ApiError('bad_request');
+  if (error instanceof DamagedBytes) return new ApiError('block_damaged', { cause: error });
   return new ApiError(isUnavailable(error) ? 'persistence_unavailable' : 'internal_error', { cause: error });
 }

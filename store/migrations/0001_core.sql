@@ -34,6 +34,8 @@ create table jobs (
   ended_at timestamptz,
   summary_cid text,
   manifest_cid text,
+  -- Of everything that belongs to the job, as a UnixFS directory; made when it is first asked for.
+  directory_cid text,
   constraint jobs_terminal_is_whole check (
     state in ('accepted', 'running') or (open = 0 and ended_at is not null and summary_cid is not null)
   )
@@ -140,11 +142,14 @@ create table blobs (
   sha256 bytea not null check (length(sha256) = 32),
   part int not null check (part >= 0),
   bytes bytea not null check (length(bytes) <= 1048576),
+  -- Of a blob of several parts: the part's own CID, a leaf of the file's UnixFS tree.
+  leaf_cid text collate "C",
   -- When somebody last staged these bytes, to within an hour; what nobody references later is swept in this order.
   staged_at timestamptz not null default now(),
   primary key (sha256, part)
 );
 create index blobs_staged on blobs (staged_at, sha256) where part = 0;
+create index blobs_leaf on blobs (leaf_cid) where leaf_cid is not null;
 alter table blobs alter column bytes set storage external;
 
 create table files (
@@ -158,10 +163,11 @@ create table files (
   cid text,
   primary key (execution_id, attempt, direction, name)
 );
--- Others stand in `cids` once they are attested.
-create index files_without_cid on files (sha256) where cid is null;
+-- Larger than one block, so that its bytes are not found in `cids` by their hash.
+create index files_large on files (sha256) where size > 1048576;
 
--- Content-addressed blocks: raw, SHA-256, at most 1 MiB (a receipt, a DSSE envelope, a summary, a manifest).
+-- Content-addressed blocks by SHA-256, at most 1 MiB: a receipt, a DSSE envelope, a summary, a manifest, a node of a
+-- job's directory.
 create table blocks (
   digest bytea primary key check (length(digest) = 32),
   bytes bytea not null check (length(bytes) <= 1048576),
@@ -199,11 +205,12 @@ create table job_summaries (
   primary key (job_id, version)
 );
 
--- Which CID is what: receipts and DSSE envelopes, summaries and manifests of jobs, files of at most 1 MiB.
+-- Which CID is what: receipts and DSSE envelopes, summaries and manifests of jobs, files with the leaves of large ones,
+-- directories of jobs with their nodes. The digest is that of the bytes; of a leaf, that of the file it belongs to.
 create table cids (
   cid text collate "C" not null,
   digest bytea not null,
-  kind text not null check (kind in ('receipt', 'dsse', 'summary', 'manifest', 'file')),
+  kind text not null check (kind in ('receipt', 'dsse', 'summary', 'manifest', 'file', 'leaf', 'directory')),
   -- Who may see it: 'all', or the owner of a private job.
   visible_to text collate "C" not null default 'all',
   -- Where these bytes were first.

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { createAttester } from '../../activities/attester.ts';
+import { stageBytes, type HeldBytes } from '../../activities/stage-bytes.ts';
 import { stageAttempt } from '../../activities/stage-outcome.ts';
 import { generateLogKey, type LogKey } from '../../attestation/keys/log-key.ts';
 import { fixedLogKeyring } from '../../attestation/keys/log-keyring.ts';
@@ -12,7 +12,6 @@ import type { Region } from '../../domain/jobspec/region.ts';
 import { createBusinessEvents } from '../../observability/events.ts';
 import { createLogger } from '../../observability/log.ts';
 import { createMetrics } from '../../observability/metrics.ts';
-import { putBlob } from '../../store/blobs.ts';
 import { findLog, type LogHead } from '../../store/log-state.ts';
 import { createNotifier, createWakeups } from '../../store/notify.ts';
 import { appendAttemptLogs } from '../../store/attempt-logs.ts';
@@ -23,8 +22,11 @@ import type { TestDatabase } from './postgres.ts';
 export interface AttestedLog extends AsyncDisposable {
   head: LogHead;
   logKey: LogKey;
-  /** Runs nothing, but ends every execution of a job as if its program had written `output` and one file. */
-  endJob(jobId: string, output?: string): Promise<void>;
+  /**
+   * Runs nothing, but ends every execution of a job as if its program had written `output` and one file, which says the
+   * same unless it is given.
+   */
+  endJob(jobId: string, output?: string, file?: Uint8Array): Promise<void>;
   /** From here on pending entries are appended. */
   startSequencing(): Sequencer;
   /** Waits until the log has at least `size` entries. */
@@ -55,6 +57,7 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
     index: number,
     region: Region | null,
     output: string,
+    file: Uint8Array,
   ): Promise<void> {
     const begun = await beginAttempt(db.pool, {
       jobId,
@@ -66,16 +69,15 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
       providerTimeoutMs: 60_000,
     });
     if (begun.kind !== 'begun') throw new Error(`execution ${index} of ${jobId} is ${begun.kind}`);
-    const bytes = Buffer.from(output);
-    const sha256 = createHash('sha256').update(bytes).digest();
-    await putBlob(db.pool, sha256, [bytes]);
-    const stored = { sha256: sha256.toString('hex'), size: bytes.length };
+    const held: HeldBytes = new Map();
+    const stored = await stageBytes(db.pool, Buffer.from(output), held);
+    const storedFile = await stageBytes(db.pool, file, held);
     await appendAttemptLogs(db.pool, begun.work, [
       { seq: 1, timeUs: Date.now() * 1_000, source: 'stdout', line: 'thinking' },
       { seq: 2, timeUs: Date.now() * 1_000, source: 'stderr', line: 'done' },
     ]);
     await stageAttempt(
-      { pool: db.pool, jobId, row: begun.work, held: new Map(), attester: undefined, events },
+      { pool: db.pool, jobId, row: begun.work, held, attester: undefined, events },
       {
         placement: {
           backend: 'local',
@@ -88,7 +90,7 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
         startedAt: new Date().toISOString(),
         durationMs: 12,
         output: stored,
-        files: [{ name: 'notes/answer.html', mime: 'text/html', ...stored }],
+        files: [{ name: 'notes/answer.html', mime: 'text/html', ...storedFile }],
         limits: {},
         exitCode: 0,
       },
@@ -99,13 +101,13 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
   return {
     head,
     logKey,
-    async endJob(jobId, output = 'I am a test.') {
+    async endJob(jobId, output = 'I am a test.', file = Buffer.from(output)) {
       const { rows } = await db.pool.query<{ idx: number; region: Region | null }>(
         'select idx, region from executions where job_id = $1 order by idx',
         [jobId],
       );
       for (const { idx, region } of rows) {
-        await endExecution(jobId, idx, region, output);
+        await endExecution(jobId, idx, region, output, file);
         await attest({ job: jobId, indexes: [idx], reason: 'ended' });
       }
     },

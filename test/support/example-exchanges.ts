@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { InjectOptions } from 'fastify';
 import type { Exchange } from '../../api/openapi/examples.ts';
 import { HEADERS } from '../../api/openapi/headers.ts';
+import { cidOfDigest } from '../../domain/receipt/cid.ts';
 import { createPool } from '../../store/pool.ts';
 import { jobSpec, signedJob, testApi, testKey, type TestApi, type TestKey } from './api.ts';
 import { attestedLog } from './attested.ts';
@@ -8,6 +10,8 @@ import { attestedLog } from './attested.ts';
 const ANSWER = 'I am a program of a few lines. I answer what I am asked.';
 const SHOWN_METRICS = ['jobs_deadletter_total', 'outbox_published_total', 'websocket_connections'];
 const KEPT_HEADERS = ['content-type', ...Object.keys(HEADERS).map((name) => name.toLowerCase())];
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 type Play = (
   operationId: string,
@@ -66,7 +70,7 @@ function bodyOf(operationId: string, type: string, body: string): unknown {
       .split('\n')
       .filter((line) => SHOWN_METRICS.some((name) => line.includes(name)))
       .join('\n');
-  return operationId === 'getTile' ? undefined : body;
+  return ['getTile', 'getIpfs', 'getIpfsPath'].includes(operationId) ? undefined : body;
 }
 
 interface PlayedJob {
@@ -166,6 +170,12 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
   await play('getReceipt', 'unchanged', 'Asked for again.', { url: `${one}/receipt`, headers });
   await play('listExecutionLogs', 'lines', 'All lines.', { url: `${one}/logs` });
   await play('getOutput', 'output', 'What the program said.', { url: `${one}/output` });
+  const range = { range: 'bytes=0-6' };
+  await play('getOutput', 'range', 'How it begins.', { url: `${one}/output`, headers: range });
+  await play('getFile', 'range', 'How it begins.', {
+    url: `${one}/files/notes/answer.html`,
+    headers: range,
+  });
   await play('getFile', 'file', 'A file that it left.', { url: `${one}/files/notes/answer.html` });
 
   const cid = receipt.headers['x-ipfs-cid']!;
@@ -200,6 +210,31 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
     url: '/.well-known/beacon-log.json',
   });
   await play('getBlock', 'receipt', "A receipt's bytes.", { url: `/api/v1/transparency/bundles/${cid}` });
+  const answer = `/api/v1/transparency/bundles/${cidOfDigest(sha256(ANSWER))}`;
+  await play('getBlock', 'range', 'A few bytes of a file.', { url: answer, headers: range });
+  await play('getBlock', 'bundle_not_found', 'A CID that nothing here has.', {
+    url: `/api/v1/transparency/bundles/${cidOfDigest(sha256('nothing'))}`,
+  });
+  const directory = await play('getJobDirectory', 'directory', 'Of all that the job left.', {
+    url: `${job}/directory`,
+  });
+  const root = (directory.body as { directory_cid: string }).directory_cid;
+  await play('getIpfs', 'raw', 'One block.', { url: `/ipfs/${root}?format=raw` });
+  await play('getIpfs', 'car', 'All blocks of a tree.', { url: `/ipfs/${root}?format=car` });
+  await play('getIpfs', 'ipfs_format_unsupported', 'A browser asks for a page.', {
+    url: `/ipfs/${root}`,
+    headers: { accept: 'text/html,*/*;q=0.8' },
+  });
+  await play('getIpfs', 'ipfs_not_cached', 'Only if it is here.', {
+    url: `/ipfs/${cidOfDigest(sha256('nothing'))}?format=raw`,
+    headers: { 'cache-control': 'only-if-cached' },
+  });
+  await play('getIpfsPath', 'car', 'One file, and what proves that it is in that directory.', {
+    url: `/ipfs/${root}/summary.json?format=car`,
+  });
+  await play('getIpfsPath', 'ipfs_not_found', 'A path that is not in it.', {
+    url: `/ipfs/${root}/answers.json?format=car`,
+  });
   await play('getExecutionBundle', 'bundle', 'For `beacon verify`.', { url: `${one}/bundle` });
   await play('getJobBundle', 'bundle', 'For `beacon verify`.', { url: `${job}/bundle` });
   await play('getCheckpoint', 'checkpoint', 'After the first job.', { url: '/checkpoint' });

@@ -136,7 +136,7 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
           response: {
             200: { description: 'The execution.', content: { 'application/json': { schema: details } } },
           },
-          errors: ['invalid_execution_id', 'execution_not_found'],
+          errors: ['invalid_execution_id', 'execution_not_found', 'block_damaged'],
         },
       },
       async (request) => {
@@ -174,7 +174,7 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
           200: ['ETag', 'Cache-Control', 'X-Ipfs-Cid'],
           304: ['ETag', 'Cache-Control', 'X-Ipfs-Cid'],
         },
-        errors: ['invalid_execution_id', 'execution_not_found', 'receipt_not_found'],
+        errors: ['invalid_execution_id', 'execution_not_found', 'receipt_not_found', 'block_damaged'],
       },
     },
     async (request, reply) => {

@@ -33,12 +33,14 @@ export function jobView(row: JobRow & { raw: Buffer }) {
     cancel_requested_at: time(row.cancel_requested_at),
     summary_cid: row.summary_cid,
     manifest_cid: row.manifest_cid,
+    directory_cid: row.directory_cid,
     links: {
       self: base,
       spec: `${base}/spec`,
       events: `${base}/events`,
       executions: `${base}/executions`,
       bundle: `${base}/bundle`,
+      directory: `${base}/directory`,
     },
   };
 }

@@ -40,7 +40,7 @@ test('what it loads is sent compressed to whoever takes that, and keeps the stri
   const zipped = await api.get('/docs/swagger-ui-bundle.js', { 'accept-encoding': 'br, gzip' });
   expect(plain.headers).toMatchObject({
     'content-type': 'text/javascript; charset=utf-8',
-    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
   });
   expect(zipped.headers['content-encoding']).toBe('gzip');
   expect(gunzipSync(zipped.raw).equals(plain.raw)).toBe(true);

@@ -27,7 +27,7 @@ export function createBundleTurns() {
       }
     },
     /** The pieces, each made in a turn. */
-    async *each(signal: AbortSignal, pieces: AsyncGenerator<string, void>): AsyncGenerator<string, void> {
+    async *each<T>(signal: AbortSignal, pieces: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
       for (;;) {
         const next = await turns.take(signal, () => pieces.next());
         if (next.done === true) return;

@@ -10,6 +10,7 @@ import { stored, unchanged } from '../../openapi/route-schema.ts';
 import { executionId, jobId } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { isKnown, nameOf } from '../conditional.ts';
+import { gone } from '../streamed.ts';
 import { findExecution } from '../executions/find.ts';
 import { viewerOf } from '../viewer.ts';
 import { createBundleTurns } from './bundle-turns.ts';
@@ -47,6 +48,7 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
           'not_yet_logged',
           'bundle_not_ready',
           'log_damaged',
+          'block_damaged',
         ],
       },
     },
@@ -83,6 +85,7 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
           'bundle_not_ready',
           'bundles_busy',
           'log_damaged',
+          'block_damaged',
         ],
       },
     },
@@ -109,11 +112,4 @@ function asBundle(reply: FastifyReply, mediaType: string, name: string): Fastify
     'content-disposition': `attachment; filename="${name}.beacon.json"`,
     'cache-control': 'no-cache',
   });
-}
-
-/** Aborted when the client goes away, so that nothing is made for nobody. */
-function gone(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => controller.abort(new Error('the client is gone')));
-  return controller.signal;
 }

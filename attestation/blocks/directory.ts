@@ -1,0 +1,47 @@
+import { CID } from 'multiformats/cid';
+import { directoryDag, type DirectoryEntry } from '../../domain/blocks/unixfs.ts';
+import { cidOfDigest } from '../../domain/receipt/cid.ts';
+import {
+  getEndedJob,
+  keepDirectory,
+  listDirectoryRows,
+  type DirectoryDocuments,
+} from '../../store/blocks.ts';
+import type { Queryable } from '../../store/pool.ts';
+import { visibleToOf } from '../../store/principals.ts';
+
+/**
+ * The CID of everything that belongs to an ended job, as a UnixFS directory; undefined while it runs. A pure function of
+ * stored rows, so it may be made by anybody, at any time, any number of times:
+ *   manifest.json  summary.json  summary.dsse.json
+ *   executions/<execution>/receipt.json  receipt.dsse.json  output  files/<name>
+ */
+export async function jobDirectory(db: Queryable, jobId: string): Promise<string | undefined> {
+  const job = await getEndedJob(db, jobId);
+  if (job === undefined) return undefined;
+  if (job.directory_cid !== null) return job.directory_cid;
+  const { cid, nodes } = await directoryDag(directoryEntries(await listDirectoryRows(db, jobId)));
+  await keepDirectory(db, {
+    jobId,
+    cid,
+    visibleTo: visibleToOf(job),
+    nodes: nodes.map((node) => ({ ...node, digest: CID.parse(node.cid).multihash.digest })),
+  });
+  return cid;
+}
+
+function directoryEntries({ documents, files }: DirectoryDocuments): DirectoryEntry[] {
+  const folder = (execution: string): string => (execution === '' ? '' : `executions/${execution}/`);
+  return [
+    ...documents.map(({ execution, name, digest, size }) => ({
+      path: folder(execution) + name,
+      cid: cidOfDigest(digest),
+      size,
+    })),
+    ...files.map(({ execution, name, cid, size }) => ({
+      path: `${folder(execution)}files/${name}`,
+      cid,
+      size,
+    })),
+  ];
+}
