@@ -12,8 +12,9 @@ import { nodeSha256 } from '../../dist/attestation/keys/node-verifiers.js';
 import { generateReceiptKey } from '../../dist/attestation/keys/receipt-key.js';
 import { appendPending } from '../../dist/attestation/log/append.js';
 import { loadLog } from '../../dist/attestation/log/load.js';
-import { openLog, registerReceiptKey } from '../../dist/attestation/log/open.js';
+import { openLog } from '../../dist/attestation/log/open.js';
 import { publishHead } from '../../dist/attestation/log/publish.js';
+import { registerFirstReceiptKey } from '../../dist/attestation/log/receipt-keys.js';
 import { expandPlan } from '../../dist/domain/jobspec/expand.js';
 import { parseJobSpec } from '../../dist/domain/jobspec/spec.js';
 import { parseStrictJson } from '../../dist/domain/json/parse.js';
@@ -69,7 +70,7 @@ export async function fillStore(
   const [admin] = admins;
   try {
     const { logId, origin } = await openLog(pool);
-    await registerReceiptKey(pool, logId, receiptKey);
+    await registerFirstReceiptKey(pool, logId, receiptKey);
     await appendPending(pool, logId, await loadLog(pool, logId, undefined));
 
     for (const session of admins) {
