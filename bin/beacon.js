@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S MALLOC_ARENA_MAX=2 node
 // In a checkout the sources are built on first use and after a change; an installed package ships dist/.
 import { existsSync } from 'node:fs';
 
