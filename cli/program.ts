@@ -14,6 +14,7 @@ import type { Run } from './commands/run.ts';
 import { stackCommands } from './commands/stack.ts';
 import { verifyCommands } from './commands/verify.ts';
 import { printableJson } from './text/printable.ts';
+import { witnessCommands } from './commands/witness.ts';
 
 /**
  * The whole command line: names, options, help. What a command does is imported when it runs, so that `beacon --help`
@@ -58,6 +59,7 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   completionCommand(program, run);
   program.commandsGroup('Operate the log:');
   logCommands(program, run);
+  witnessCommands(program, run);
   program.commandsGroup('Single roles (for production):');
   roleCommands(program, run);
   program.addHelpText(

@@ -3,7 +3,7 @@ import type { Values } from './variables.ts';
 /** Who signs what (spec: core §10): the sequencer in the relay checkpoints, workers receipts, the API nothing. */
 const OWN = {
   api: [],
-  relay: ['BEACON_LOG_KEY_PEM', 'BEACON_LOG_NEXT_KEY_PEM'],
+  relay: ['BEACON_LOG_KEY_PEM', 'BEACON_LOG_NEXT_KEY_PEM', 'BEACON_COSIGNER_KEY_PEM'],
   worker: ['BEACON_RECEIPT_KEY_PEM'],
 } as const;
 

@@ -317,6 +317,19 @@ export const VARIABLES = {
     schema: text(),
     secret: true,
   },
+  LOG_POLICY_FILE: {
+    doc: 'Witnesses of the log and whose cosignatures are enough, as a C2SP tlog-policy; those with a URL are asked. Default: none.',
+    schema: text(),
+  },
+  LOG_WITNESS_MODE: {
+    doc: 'publish-then-collect (default): a signed checkpoint is shown at once, cosignatures are added. wait: it is shown when the policy is met.',
+    schema: oneOf(['publish-then-collect', 'wait'], 'publish-then-collect'),
+  },
+  BEACON_COSIGNER_KEY_PEM: {
+    doc: "Ed25519 key by which the relay's own cosigner says every minute that the newest checkpoint is the newest, PKCS#8 PEM. Default: a file in the state folder.",
+    schema: text(),
+    secret: true,
+  },
   FEED_CLIENTS: { doc: 'Feed connections per API process. Default 2000.', schema: int(2_000, { min: 1 }) },
   FEED_CLIENTS_PER_IP: { doc: 'Feed connections per address. Default 100.', schema: int(100, { min: 1 }) },
 } as const satisfies Record<string, Variable<unknown>>;

@@ -1,7 +1,7 @@
 import type { FailureCode, FailureSource } from '../domain/failure.ts';
 import type { TerminalOutcome } from '../domain/states.ts';
 import type { Log } from './log.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics, WitnessResult } from './metrics.ts';
 
 /** Shown for an execution that no region took. */
 const NO_REGION = 'none';
@@ -155,6 +155,21 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
         'log entry refused',
       );
       metrics.transparencyRefused.inc();
+    },
+    /** A witness was asked to cosign a checkpoint. */
+    witnessAsked(event: {
+      logId: string;
+      witness: string;
+      size: number;
+      kind: WitnessResult;
+      reason?: string | undefined;
+    }): void {
+      const { logId, witness, size, kind, reason } = event;
+      const line = { log_id: logId, witness, size, result: kind, reason };
+      if (kind === 'cosigned') log.debug(line, 'witness asked');
+      else if (kind === 'inconsistent') log.error(line, 'a witness contradicts the log');
+      else log.warn(line, 'a witness did not cosign');
+      metrics.transparencyWitnessRequests.inc({ witness, result: kind });
     },
     logAudited(event: { logId: string; size: number; valid: boolean; reason?: string }): void {
       if (!event.valid)

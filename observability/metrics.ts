@@ -13,6 +13,9 @@ const HTTP_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 /** From `attest`'s commit to a signed checkpoint: 100 ms is the aim. */
 const CHECKPOINT_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
+/** `conflict` is also how a witness tells what it has. */
+export type WitnessResult = 'cosigned' | 'conflict' | 'inconsistent' | 'failed';
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /**
@@ -100,6 +103,11 @@ export function createMetrics() {
     ipfsBlocksDamaged: counter(
       'ipfs_blocks_damaged_total',
       'Reads of stored bytes that were not those that their address names.',
+    ),
+    transparencyWitnessRequests: counter(
+      'transparency_witness_requests_total',
+      'Times that a witness was asked to cosign a checkpoint, by what it answered.',
+      ['witness', 'result'],
     ),
     transparencyVerificationFailures: counter(
       'transparency_log_verification_failures_total',

@@ -101,5 +101,13 @@ async function gaugesText(gauges: Gauges): Promise<string> {
   gauge('feed_oldest_unpositioned_age_seconds', 'Age of the oldest of them.', gauges.feedOldestAgeSeconds);
   // A log of size zero would be an alarm; no log yet is none.
   if (gauges.logSize !== null) gauge('transparency_log_size', 'Entries in the log.', gauges.logSize);
+  if (gauges.logPublishedSize !== null)
+    gauge('transparency_log_published_size', 'Entries of the log that are shown.', gauges.logPublishedSize);
+  if (gauges.logFreshnessAgeSeconds !== null)
+    gauge(
+      'transparency_freshness_age_seconds',
+      "Since the operator's own cosigner last said that the newest checkpoint is the newest.",
+      gauges.logFreshnessAgeSeconds,
+    );
   return registers[0]!.metrics();
 }

@@ -62,12 +62,14 @@ export interface SignedHead {
 }
 
 /**
- * Stores the signed head and lets the entries under it be shown. The head must stand committed; throws when another root
+ * Stores the signed head and, unless it waits for witnesses, lets the entries under it be shown. The head must stand committed; throws when another root
  * was signed for its size, which nothing of ours can bring about.
  */
 export async function publishCheckpoint(
   db: Queryable,
   { logId, size, root, note }: SignedHead,
+  /** False: it is kept, and shown when its witnesses say so. */
+  show = true,
 ): Promise<void> {
   const { rows } = await db.query<{ shown: number; forked: boolean }>(
     `with signed as (
@@ -75,11 +77,11 @@ export async function publishCheckpoint(
        select log_id, $2, $3, $4 from log_state where log_id = $1 and size >= $2
        on conflict do nothing
      ), shown as (
-       update log_state set published = greatest(published, $2) where log_id = $1 and size >= $2 returning log_id
+       update log_state set published = case when $5 then greatest(published, $2) else published end where log_id = $1 and size >= $2 returning log_id
      )
      select (select count(*)::int from shown) as shown,
             exists (select from log_checkpoints where log_id = $1 and size = $2 and root <> $3) as forked`,
-    [logId, size, root, note],
+    [logId, size, root, note, show],
   );
   const { shown, forked } = rows[0]!;
   if (forked) throw new LogStoreError('checkpoint_forked', `another root was signed for ${size} entries`);

@@ -1,3 +1,4 @@
+import { FRESHNESS_AGE } from './log-cosignatures.ts';
 import type { Pool, Queryable } from './pool.ts';
 import { withTransaction } from './pool.ts';
 
@@ -101,6 +102,9 @@ export interface Gauges {
   logPendingOldestAgeSeconds: number;
   /** Null before the log exists. */
   logSize: number | null;
+  logPublishedSize: number | null;
+  /** Since the operator's own cosigner last said that the newest checkpoint is the newest; null before it did. */
+  logFreshnessAgeSeconds: number | null;
   feedUnpositioned: number;
   feedOldestAgeSeconds: number;
 }
@@ -113,7 +117,9 @@ export async function readGauges(db: Queryable): Promise<Gauges> {
        outbox.waiting as "outboxUnpublished", outbox.age as "outboxOldestAgeSeconds",
        pending.waiting as "logPending", pending.age as "logPendingOldestAgeSeconds",
        feed.waiting as "feedUnpositioned", feed.age as "feedOldestAgeSeconds",
-       (select sum(size)::bigint from log_state) as "logSize"
+       (select sum(size)::bigint from log_state) as "logSize",
+       (select sum(published)::bigint from log_state) as "logPublishedSize",
+       (select max(${FRESHNESS_AGE}) from log_state s) as "logFreshnessAgeSeconds"
      from (
        select count(*) as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age
        from outbox where kind = 'start' and sends <> 1

@@ -4,10 +4,6 @@ import path from 'node:path';
 import { createAttestActivities } from '../activities/attest.ts';
 import { createAttester, type Attester } from '../activities/attester.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
-import { loadLogKeyring } from '../attestation/keys/log-keyring.ts';
-import { fileGuard } from '../attestation/log/guard.ts';
-import { openLog } from '../attestation/log/open.ts';
-import { startSequencer } from '../attestation/log/sequencer.ts';
 import { readOwnKeys } from '../attestation/log/signers.ts';
 import { startSigning } from '../attestation/receipt/signing.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -33,6 +29,7 @@ import { isAttemptLive } from '../store/work.ts';
 import { startBlobSweep } from './blob-sweep.ts';
 import { startFeedPositions } from './feed-positions.ts';
 import { startLogAudit } from './log-audit.ts';
+import { startLogSequencer } from './log-sequencer.ts';
 import { startReconciler } from './reconciler.ts';
 import { startRelay } from './relay.ts';
 import { loopCheck, queuesCheck, sequencerCheck, showHealth } from './role-health.ts';
@@ -241,29 +238,11 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
     const { pool, notifier, wakeups, events } = process;
     const temporal = process.use(createWorkflowStarter(temporalSettings));
     const positions = process.use(startFeedPositions({ pool, notifier, wakeups, log }));
-    const logHead = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
-    const logKeys = await loadLogKeyring(
-      {
-        current: { pem: settings.BEACON_LOG_KEY_PEM ?? undefined, file: keyFile(settings, 'log.pem') },
-        next: {
-          pem: settings.BEACON_LOG_NEXT_KEY_PEM ?? undefined,
-          file: keyFile(settings, 'log.next.pem'),
-        },
-      },
-      { logIsNew: logHead.vkey === null && logHead.size === 0 },
-    );
-    const sequencer = process.use(
-      startSequencer({
-        pool,
-        databaseUrl: requireDatabaseUrl(settings),
-        logId: logHead.logId,
-        logKeys,
-        notifier,
-        wakeups,
-        guard: fileGuard(path.join(settings.BEACON_STATE ?? '.beacon', 'log-guard.json')),
-        events,
-        log,
-      }),
+    const { sequencer, logHead, logKeys } = await startLogSequencer(
+      process,
+      requireDatabaseUrl(settings),
+      settings,
+      log,
     );
     const relay = process.use(
       startRelay({ pool, wakeups, temporal, events, workflowWindow: settings.WORKFLOW_WINDOW }),

@@ -1,9 +1,8 @@
-import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { equalBytes, fromHex, toHex } from '../../domain/encoding.ts';
 import { LogServiceError } from './error.ts';
 import { noFaults, type Faults } from './faults.ts';
+import { writeWhole } from './whole-file.ts';
 
 /**
  * What was signed last, remembered outside the database: a database restored from a backup, or failed over to a stale
@@ -24,9 +23,6 @@ export interface Guard {
   write(head: GuardedHead): Promise<void>;
 }
 
-const FILE_MODE = 0o600;
-const FOLDER_MODE = 0o700;
-
 export function fileGuard(file: string, faults: Faults = noFaults): Guard {
   return {
     async read() {
@@ -39,24 +35,9 @@ export function fileGuard(file: string, faults: Faults = noFaults): Guard {
       }
       return parse(text, file);
     },
-    async write({ origin, size, root, note }) {
-      await mkdir(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
-      const next = `${file}.next`;
-      const handle = await open(next, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, FILE_MODE);
-      try {
-        await handle.writeFile(`${JSON.stringify({ origin, size, root: toHex(root), checkpoint: note })}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await faults('in_guard');
-      await rename(next, file);
-      const folder = await open(path.dirname(file), constants.O_RDONLY);
-      try {
-        await folder.sync();
-      } finally {
-        await folder.close();
-      }
+    write({ origin, size, root, note }) {
+      const text = `${JSON.stringify({ origin, size, root: toHex(root), checkpoint: note })}\n`;
+      return writeWhole(file, text, () => faults('in_guard'));
     },
   };
 }

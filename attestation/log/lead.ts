@@ -6,6 +6,7 @@ import type { BusinessEvents } from '../../observability/events.ts';
 import type { Log } from '../../observability/log.ts';
 import { countWaitingForKey } from '../../store/log-pending.ts';
 import { findLog, fixVkey, requireDurability } from '../../store/log-state.ts';
+import type { SignedHead } from '../../store/log-append.ts';
 import type { Notifier, Wakeups } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
 import type { LogKeyring } from '../keys/log-keyring.ts';
@@ -14,8 +15,11 @@ import { appendPending, type Appended } from './append.ts';
 import type { Faults } from './faults.ts';
 import type { Guard } from './guard.ts';
 import { loadLog, type LoadedLog } from './load.ts';
+import { keepFresh, type OwnCosigner } from './freshness.ts';
 import { publishHead } from './publish.ts';
 import { checkpointSigners } from './signers.ts';
+import { together } from './together.ts';
+import { askWitnesses, type Witnessing } from './witnesses.ts';
 
 /** At most one checkpoint in this time: under load, batches grow instead of signatures. */
 const CHECKPOINT_SPACING_MS = 20;
@@ -34,7 +38,12 @@ export interface LeadOptions {
   wakeups: Wakeups;
   /** Remembers the last signed head outside the database; without one health says `rollback_guard: none`. */
   guard?: Guard | undefined;
-  events?: Pick<BusinessEvents, 'checkpointSigned' | 'sequencersMet' | 'entryRefused'> | undefined;
+  /** Says every minute that the newest checkpoint is the newest. */
+  cosigner?: OwnCosigner | undefined;
+  /** Whose cosignatures are asked for. */
+  witnessing?: Witnessing | undefined;
+  events?:
+    Pick<BusinessEvents, 'checkpointSigned' | 'sequencersMet' | 'entryRefused' | 'witnessAsked'> | undefined;
   /** For tests. */
   faults?: Faults | undefined;
   log: Log;
@@ -54,9 +63,11 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
   const { origin, vkey } = (await findLog(pool))!;
   if (vkey === null) await fixFirstKey(options, origin);
   let loaded: LoadedLog = await loadLog(pool, logId, guard);
-  const publish = () => {
+  const show = options.witnessing?.mode !== 'wait';
+  let signed: SignedHead | undefined;
+  const publish = async () => {
     const signers = checkpointSigners(loaded.keys, loaded.frontier.size, logKeys);
-    return publishHead(pool, logId, loaded, signers, { guard, faults });
+    signed = await publishHead(pool, logId, loaded, signers, { guard, faults, show });
   };
   const found = loaded.frontier.size;
   checkpointSigners(loaded.keys, found, logKeys);
@@ -65,25 +76,37 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
   log.info({ log_id: logId, origin, size: found }, 'leading the log');
 
   const tellWaiting = createWaitingCheck(options);
-  let lastSigned = -Infinity;
-  while (!term.aborted) {
-    const began = performance.now();
-    const holds = (wanted: string) => logKeys.find(wanted) !== undefined;
-    const appended = await appendPending(pool, logId, loaded, { holds, faults });
-    loaded = appended.log;
-    tellRefused(options, appended);
-    if (appended.entries > 0) {
-      await publish();
-      progress.shown(loaded.frontier.size);
-      lastSigned = performance.now();
-      tellAppended(options, appended, lastSigned - began);
-    } else {
-      await tellWaiting(appended.missingKeys);
-      await options.wakeups.next('log', POLL_MS, term);
+  const holds = (wanted: string) => logKeys.find(wanted) !== undefined;
+  const append = async (signal: AbortSignal): Promise<void> => {
+    let lastSigned = -Infinity;
+    while (!signal.aborted) {
+      const began = performance.now();
+      const appended = await appendPending(pool, logId, loaded, { holds, faults });
+      loaded = appended.log;
+      tellRefused(options, appended);
+      if (appended.entries > 0) {
+        await publish();
+        if (show) progress.shown(loaded.frontier.size);
+        lastSigned = performance.now();
+        tellAppended(options, appended, lastSigned - began);
+      } else {
+        await tellWaiting(appended.missingKeys);
+        await options.wakeups.next('log', POLL_MS, signal);
+      }
+      const spacing = lastSigned + CHECKPOINT_SPACING_MS - performance.now();
+      if (spacing > 0) await pause(spacing, signal);
     }
-    const spacing = lastSigned + CHECKPOINT_SPACING_MS - performance.now();
-    if (spacing > 0) await pause(spacing, term);
+  };
+  const { cosigner, witnessing, notifier, events } = options;
+  const works = [append];
+  if (cosigner !== undefined)
+    works.push((signal) => keepFresh({ pool, logId, logKeys, cosigner, log }, signal));
+  if (witnessing !== undefined) {
+    const shown = (size: number) => progress.shown(size);
+    const witnesses = { pool, logId, witnessing, notifier, events, shown, newest: () => signed };
+    works.push((signal) => askWitnesses(witnesses, signal));
   }
+  await together(term, works);
 }
 
 /** The key with which a log begins is its identity from then on. */

@@ -1,6 +1,6 @@
 import { signCheckpoint } from '../../domain/log/checkpoint.ts';
 import type { NoteSigner } from '../../domain/log/note.ts';
-import { publishCheckpoint } from '../../store/log-append.ts';
+import { publishCheckpoint, type SignedHead } from '../../store/log-append.ts';
 import type { Pool } from '../../store/pool.ts';
 import { noFaults, type Faults } from './faults.ts';
 import type { Guard } from './guard.ts';
@@ -9,6 +9,8 @@ import type { LoadedLog } from './load.ts';
 export interface PublishOptions {
   guard?: Guard | undefined;
   faults?: Faults | undefined;
+  /** False: witnesses have to cosign it first. Default true. */
+  show?: boolean | undefined;
 }
 
 /**
@@ -21,14 +23,16 @@ export async function publishHead(
   logId: string,
   { frontier: { size }, root }: LoadedLog,
   signers: readonly [NoteSigner, ...NoteSigner[]],
-  { guard, faults = noFaults }: PublishOptions = {},
-): Promise<void> {
+  { guard, faults = noFaults, show = true }: PublishOptions = {},
+): Promise<SignedHead> {
   const origin = signers[0].name;
   await faults('before_sign');
   const note = await signCheckpoint({ origin, size, root }, signers);
   await faults('after_sign');
   await guard?.write({ origin, size, root, note });
   await faults('after_guard');
-  await publishCheckpoint(pool, { logId, size, root, note });
+  const signed = { logId, size, root, note };
+  await publishCheckpoint(pool, signed, show);
   await faults('after_publish');
+  return signed;
 }

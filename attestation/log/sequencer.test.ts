@@ -159,6 +159,7 @@ describe('the sequencer', () => {
       events: {
         checkpointSigned: () => undefined,
         entryRefused: () => undefined,
+        witnessAsked: () => undefined,
         sequencersMet: ({ logId }) => void met.push(logId),
       },
       faults: async (point) => {

@@ -7,6 +7,7 @@ export type LogErrorCode =
   | 'origin_mismatch'
   | 'proof_malformed'
   | 'bundle_malformed'
+  | 'policy_malformed'
   | 'size_out_of_range';
 
 export class LogError extends Error {

@@ -339,6 +339,12 @@ create table log_state (
   refusal text,
   rollback_guard text check (rollback_guard in ('file', 'none')),
   sequencer_at timestamptz,
+  -- The verifier key by which the operator's own cosigner says every minute that the newest checkpoint is the newest.
+  cosigner_vkey text,
+  -- Whose cosignatures the operator asks for (C2SP tlog-policy).
+  policy text,
+  -- Checkpoints up to this size were looked at when old ones were taken away.
+  history_pruned bigint not null default 0,
   -- How often and when last a sequencer found that another one had moved the head.
   meetings int not null default 0,
   met_at timestamptz,
@@ -429,6 +435,56 @@ create table log_checkpoints (
   signed_at timestamptz not null default now(),
   primary key (log_id, size)
 );
+-- What others, and the operator's own cosigner, say of checkpoints: that they saw them, and when.
+create table log_cosignatures (
+  log_id text not null,
+  size bigint not null,
+  cosigner text not null,
+  key_id text not null check (key_id ~ '^[0-9a-f]{8}$'),
+  line text not null check (length(line) <= 10000),
+  signed_at timestamptz not null,
+  received_at timestamptz not null default now(),
+  primary key (log_id, size, cosigner, key_id, signed_at)
+);
+-- The history of checkpoints is bounded: after a day those stay that are cosigned, the last of each minute, the last of each
+-- log key, and the newest. The service may delete none by itself; it may ask for this, which knows nothing else.
+create function prune_checkpoints(the_log text) returns int language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  old timestamptz := date_trunc('minute', now() - interval '1 day');
+  reached bigint := (select history_pruned from beacon.log_state where log_id = the_log);
+  newest bigint := (select max(size) from beacon.log_checkpoints where log_id = the_log);
+  upto bigint;
+  gone int;
+begin
+  -- Of the same cosigner on the same checkpoint the newest line says all.
+  delete from beacon.log_cosignatures c using beacon.log_cosignatures later
+  where c.log_id = the_log and c.size >= reached and c.received_at < old
+    and later.log_id = c.log_id and later.size = c.size and later.cosigner = c.cosigner and later.key_id = c.key_id
+    and later.signed_at > c.signed_at;
+  select max(size) into upto from (
+    select size from beacon.log_checkpoints
+    where log_id = the_log and size > reached and size < newest and signed_at < old order by size limit 5000) looked_at;
+  if upto is null then
+    return 0;
+  end if;
+  delete from beacon.log_checkpoints c
+  where c.log_id = the_log and c.size > reached and c.size <= upto
+    and not exists (select from beacon.log_cosignatures s where s.log_id = the_log and s.size = c.size)
+    and exists (
+      select from beacon.log_checkpoints n
+      where n.log_id = the_log and n.size > c.size and date_trunc('minute', n.signed_at) = date_trunc('minute', c.signed_at))
+    -- A key's end entry is the first that its checkpoints do not cover.
+    and not exists (
+      select from beacon.key_entries k
+      join beacon.log_entries e on e.log_id = k.log_id and e.subject_kind = 'key' and e.subject_id = k.key_id and e.version = 2
+      where k.log_id = the_log and k.purpose = 'log' and k.version = 2 and c.size <= e.idx
+        and not exists (
+          select from beacon.log_checkpoints n where n.log_id = the_log and n.size > c.size and n.size <= e.idx));
+  get diagnostics gone = row_count;
+  update beacon.log_state set history_pruned = upto where log_id = the_log;
+  return gone;
+end $$;
+revoke execute on function prune_checkpoints from public;
 
 -- Exact counters, spread over shards so that writers do not wait for each other; a reader sums them.
 create table counters (
@@ -520,7 +576,8 @@ end $$;
 grant usage on schema beacon to beacon_app;
 grant select, insert, update, delete on all tables in schema beacon to beacon_app;
 grant usage on all sequences in schema beacon to beacon_app;
-revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, key_entries, log_entries, log_tiles, log_checkpoints, attempt_logs, files, job_images from beacon_app;
+grant execute on function prune_checkpoints to beacon_app;
+revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, key_entries, log_entries, log_tiles, log_checkpoints, log_cosignatures, attempt_logs, files, job_images from beacon_app;
 revoke update, delete on events from beacon_app;
 grant update (position) on events to beacon_app;
 revoke delete on jobs, executions, attempts, log_state, feed_head, streams, admission from beacon_app;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { openLog } from '../../../attestation/log/open.ts';
+import { addCosignatures, setOwnCosigner } from '../../../store/log-cosignatures.ts';
 import { reportMeeting, reportSequencer } from '../../../store/log-state.ts';
 import { testApi } from '../../../test/support/api.ts';
 import { testDatabase } from '../../../test/support/postgres.ts';
@@ -33,4 +34,23 @@ test('a log that is not signed any more degrades health and says why, without th
   await expect(transparencyLogProbe(db.pool).check(AbortSignal.timeout(5_000))).rejects.toThrow(
     'two sequencers',
   );
+});
+
+test('a log of which nobody says that it is fresh degrades health', async () => {
+  await using db = await testDatabase();
+  const { logId } = await openLog(db.pool);
+  await reportSequencer(db.pool, logId, { state: 'leading', rollbackGuard: 'file', refusal: null });
+  await setOwnCosigner(db.pool, logId, 'beacon.test/cosigner+00112233+key');
+  const check = () => transparencyLogProbe(db.pool).check(AbortSignal.timeout(5_000));
+  await expect(check()).resolves.toBeUndefined();
+  const cosigned = (keyId: string, secondsAgo: number) => ({
+    cosigner: 'beacon.test/cosigner',
+    keyId,
+    line: 'line\n',
+    signedAt: new Date(Date.now() - secondsAgo * 1_000),
+  });
+  await addCosignatures(db.pool, logId, 3, [cosigned('00112233', 400), cosigned('44556677', 1)]);
+  await expect(check()).rejects.toThrow('nobody said for 40');
+  await addCosignatures(db.pool, logId, 3, [cosigned('00112233', 30)]);
+  await expect(check()).resolves.toBeUndefined();
 });
