@@ -16,7 +16,7 @@ import { findFeedSubject, readFeed, readHead, readTail } from '../../dist/store/
 import { countBacklog, getJob, getJobState, listJobEvents, listJobs } from '../../dist/store/job-reads.js';
 import { readAuditedEntries, readAuditTarget } from '../../dist/store/log-audit.js';
 import { isPending } from '../../dist/store/log-entries.js';
-import { countWaitingForKey, readStartedKeys } from '../../dist/store/log-keys.js';
+import { countWaitingForKey } from '../../dist/store/log-pending.js';
 import { findCid, getBlock, listReceiptCids, readLogTime } from '../../dist/store/log-reads.js';
 import { readSequencer } from '../../dist/store/log-state.js';
 import { readGauges } from '../../dist/store/metrics.js';
@@ -228,9 +228,7 @@ export const OTHERS = [
   { name: 'reconcile_page', samples: 100, ask: ({ pool }) => unspokenJobs(pool, '', 200) },
   {
     name: 'waiting_for_a_key',
-    async ask({ pool, logId }) {
-      await countWaitingForKey(pool, logId, await readStartedKeys(pool, logId));
-    },
+    ask: ({ pool, logId }) => countWaitingForKey(pool, logId),
   },
   { name: 'feed_head', ask: ({ pool }) => readHead(pool) },
   { name: 'feed_tail', ask: ({ pool, shape }) => readTail(pool, 8 * shape.ended, 100) },
@@ -255,4 +253,4 @@ export const OTHERS = [
 ];
 
 /** Steps of a job's life, in order. */
-export const LIFE = ['submit', 'begin', 'stage', 'attest', 'positions', 'append'];
+export const LIFE = ['submit', 'begin', 'attest', 'positions', 'append'];

@@ -1,22 +1,21 @@
 /** A job from submit to its place in the log through the product's own functions, each step timed; nothing is run. */
 import { createHash } from 'node:crypto';
-import { createAttestActivities } from '../../dist/activities/attest.js';
+import { createAttester } from '../../dist/activities/attester.js';
 import { stageAttempt } from '../../dist/activities/stage-outcome.js';
 import { appendPending } from '../../dist/attestation/log/append.js';
 import { loadLog } from '../../dist/attestation/log/load.js';
 import { publishHead } from '../../dist/attestation/log/publish.js';
-import { createDocumentSigner } from '../../dist/attestation/receipt/signer.js';
+import { fixedSigning } from '../../dist/attestation/receipt/signing.js';
 import { expandPlan } from '../../dist/domain/jobspec/expand.js';
 import { parseJobSpec } from '../../dist/domain/jobspec/spec.js';
 import { parseStrictJson } from '../../dist/domain/json/parse.js';
 import { createBusinessEvents } from '../../dist/observability/events.js';
 import { createLogger } from '../../dist/observability/log.js';
 import { createMetrics } from '../../dist/observability/metrics.js';
-import { putBlob } from '../../dist/store/blobs.js';
+import { beginAttempt } from '../../dist/store/begin-attempt.js';
 import { givePositions } from '../../dist/store/feed.js';
 import { findLog } from '../../dist/store/log-state.js';
 import { createSubmitter } from '../../dist/store/submit.js';
-import { beginAttempt } from '../../dist/store/work.js';
 import { generateKey, signedBody, spec } from './specs.js';
 
 const TIMEOUT_MS = 60_000;
@@ -25,12 +24,12 @@ const TIMEOUT_MS = 60_000;
 export async function createLife(pool, { logId, receiptKey, logKey }) {
   const key = generateKey();
   const submitter = createSubmitter({ pool, notifier: { notify: () => undefined } });
-  const { attest } = createAttestActivities({
+  const events = createBusinessEvents(createLogger('bench', 'silent'), createMetrics());
+  const attester = createAttester({
     pool,
-    signer: createDocumentSigner(receiptKey),
-    logId,
+    signing: fixedSigning(logId, receiptKey),
     software: { name: 'beacon', version: 'bench' },
-    events: createBusinessEvents(createLogger('bench', 'silent'), createMetrics()),
+    events,
     committed: () => undefined,
   });
   const signer = logKey.signerFor((await findLog(pool)).origin);
@@ -57,11 +56,13 @@ export async function createLife(pool, { logId, receiptKey, logKey }) {
         if (begun.kind !== 'begun') throw new Error(`${job.id} is ${begun.kind}`);
         row = begun.work;
       },
-      async stage() {
-        await putBlob(pool, sha256, [output]);
-        await stageAttempt({ pool, jobId: job.id, row }, outcomeOf(output, sha256), undefined);
+      /** Keeps the answer and attests it, as a worker with a receipt key does. */
+      async attest() {
+        const held = new Map([[sha256.toString('hex'), output]]);
+        const staging = { pool, jobId: job.id, row, held, attester, events };
+        const end = await stageAttempt(staging, outcomeOf(output, sha256), undefined);
+        if (end !== 'attested') throw new Error(`${job.id} is ${end}`);
       },
-      attest: () => attest({ job: job.id, indexes: [0], reason: 'ended' }),
       positions: () => givePositions(pool),
       async append() {
         log = (await appendPending(pool, logId, log)).log;
