@@ -13,6 +13,7 @@ import { registerBodies } from './plugins/body.ts';
 import { registerOpenApi } from './plugins/openapi.ts';
 import { registerPrincipals } from './plugins/principal.ts';
 import { registerProblems, sendProblem, toApiError } from './plugins/problems.ts';
+import { registerSignedReads } from './plugins/signed-read.ts';
 import { registerRequestLog } from './plugins/request-log.ts';
 import { registerExecutionFiles } from './routes/executions/files.ts';
 import { registerExecutionReads } from './routes/executions/read.ts';
@@ -23,6 +24,7 @@ import { registerJobSubmit } from './routes/jobs/submit.ts';
 import { registerGateway } from './routes/ipfs/gateway.ts';
 import { registerDocs } from './routes/service/docs.ts';
 import { registerFeedPath } from './routes/service/feed.ts';
+import { registerFeedTickets } from './routes/service/feed-ticket.ts';
 import { registerHealth, type HealthProbe } from './routes/service/health.ts';
 import { registerMetrics, type RenderMetrics } from './routes/service/metrics.ts';
 import { registerBlocks } from './routes/transparency/blocks.ts';
@@ -104,6 +106,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
     await registerRateLimit(app, settings.requestsPerMinute);
   }
   registerPrincipals(app, settings.operatorToken);
+  registerSignedReads(app, deps.pool);
   registerBodies(app);
   await registerOpenApi(app, deps.version);
 
@@ -129,6 +132,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerHealth(routes, deps.probes, deps.log);
   registerMetrics(routes, deps.renderMetrics);
   registerFeedPath(routes);
+  registerFeedTickets(routes, deps.pool);
   registerDocs(routes);
   return app;
 }

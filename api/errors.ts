@@ -51,6 +51,7 @@ export const ERRORS = {
   invalid_token: [403, 'this operator token is not valid'],
   forbidden: [403, 'this key may not change this job'],
   invalid_signed_request: [401, 'the signed request is not valid'],
+  invalid_ticket: [401, 'this ticket is unknown, used or too old; ask for another one'],
 
   // Reading
   job_not_found: [404, 'job not found'],

@@ -21,6 +21,7 @@ import { CLIENT_MESSAGE_BYTES, CLOSE_TIMEOUT_MS, FEED_DEFAULTS } from './setting
 import type { FeedSettings } from './settings.ts';
 import { createTail } from './tail.ts';
 import { createTurns } from './turns.ts';
+import { feedViewer } from './viewer.ts';
 
 export const FEED_PATH = '/ws';
 
@@ -36,7 +37,7 @@ export interface FeedDeps {
   refusal: (request: IncomingMessage) => ErrorCode | undefined;
   /** The client's address for the cap; default the socket's. Behind a proxy the API knows better. */
   addressOf?: (request: IncomingMessage) => string;
-  /** What each client may see; default what a stranger may. */
+  /** What each client may see, by its headers; default what a stranger may. A ticket goes before. */
   viewerOf?: (request: IncomingMessage) => Viewer;
   settings?: Partial<FeedSettings>;
 }
@@ -75,12 +76,21 @@ export function createFeed(deps: FeedDeps): Feed {
       refuseUpgrade(socket, new ApiError(refused));
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (client) => {
-      open(client, request);
-    });
+    socket.on('error', () => undefined);
+    feedViewer(pool, request, viewerOf).then(
+      (viewer) => {
+        if (viewer === undefined || closing) {
+          refuseUpgrade(socket, new ApiError(closing ? 'unavailable' : 'invalid_ticket'));
+        } else sockets.handleUpgrade(request, socket, head, (client) => open(client, request, viewer));
+      },
+      (error: unknown) => {
+        log.warn({ err: error }, 'a feed ticket could not be looked at');
+        refuseUpgrade(socket, new ApiError('unavailable'));
+      },
+    );
   }
 
-  function open(socket: WebSocket, request: IncomingMessage): void {
+  function open(socket: WebSocket, request: IncomingMessage, viewer: Viewer): void {
     const address = addressOf(request);
     const fromAddress = perAddress.get(address) ?? 0;
     let query: FeedQuery;
@@ -98,7 +108,7 @@ export function createFeed(deps: FeedDeps): Feed {
     const client = serveClient({
       socket,
       query,
-      viewer: viewerOf(request),
+      viewer,
       pool,
       tail,
       turns,

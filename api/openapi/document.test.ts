@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { signRead } from '../../domain/signing/signed-read.ts';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -91,7 +93,7 @@ test('asks for credentials where the service does', () => {
     operations.find(({ operation }) => operation.operationId === id)!.operation.security;
   expect(of('submitJob')).toEqual([]);
   expect(of('getCheckpoint')).toEqual([]);
-  expect(of('getJob')).toEqual([{}, { operator: [] }, { adminToken: [] }]);
+  expect(of('getJob')).toEqual([{}, { owner: [] }, { operator: [] }, { adminToken: [] }]);
   expect(of('cancelJob')).toEqual([{ operator: [] }, { adminToken: [] }, {}]);
 });
 
@@ -112,7 +114,14 @@ describe('without a database', () => {
     for (const { operation } of operations) {
       const exchange = examples.get(operation.operationId!)![0]!;
       const { method, url } = exchange.request;
-      const headers = { 'content-type': 'application/json', authorization: `Bearer ${OPERATOR_TOKEN}` };
+      // Only the owner of private jobs gets a ticket, by a signature that is good once.
+      const read = { method, path: url, timestamp: new Date().toISOString(), nonce: randomUUID() };
+      const headers = {
+        'content-type': 'application/json',
+        ...(operation.operationId === 'createFeedTicket'
+          ? { 'beacon-signature': signRead(read, testKey()) }
+          : { authorization: `Bearer ${OPERATOR_TOKEN}` }),
+      };
       const payload = method === 'POST' ? JSON.stringify(signedJob(testKey())) : undefined;
       const { statusCode } = await broken.app.inject({
         method: method as 'GET',

@@ -46,6 +46,13 @@ export const introduction = {
         scheme: 'bearer',
         description: "The operator's token (`ADMIN_TOKEN`; `beacon up` writes one to `operator.token`).",
       },
+      owner: {
+        type: 'apiKey' as const,
+        in: 'header' as const,
+        name: 'Beacon-Signature',
+        description:
+          'A request signed by the key of private jobs: `key="…", timestamp="…", nonce="…", signature="…"`, Ed25519 over RFC 8785 of `{key, method, nonce, path, timestamp}`, path with query; within five minutes, each nonce once.',
+      },
       adminToken: {
         type: 'apiKey' as const,
         in: 'header' as const,
@@ -58,7 +65,7 @@ export const introduction = {
 
 export const description = `Signed jobs in, signed receipts in a public Merkle log out.
 
-Reading needs no credentials. A job is submitted by whoever signed it, and changed by a request that the same key signed or by an operator. A private job answers as an unknown id to everybody but an operator.
+Reading needs no credentials. A job is submitted by whoever signed it, and changed by a request that the same key signed or by an operator. A private job answers as an unknown id to everybody but an operator and whoever signs the request with the job's key (\`Beacon-Signature\`).
 
 Every error is \`{error, error_code, code, details?, request_id}\`; \`code\` is of a closed set, listed at each route. Before a route is known there may also be ${BEFORE_ANY_ROUTE.map((code) => `\`${code}\` (${ERRORS[code][0]})`).join(', ')}.
 
@@ -81,6 +88,7 @@ export const describeRoute: SwaggerTransform = (input) => {
       own: schema.errors ?? [],
       takesBody: route.method !== 'GET',
       anyOrigin,
+      forOwners: permission === 'read' && !anyOrigin && !service,
       isService: service,
     }),
     answerHeaders: schema.answerHeaders ?? {},
@@ -177,5 +185,5 @@ function security({ permission, forOperators }: Facts): OpenAPIV3_1.SecurityRequ
   if (permission === 'operate') return operator;
   // The signature in the body, or an operator.
   if (permission === 'change-job') return [...operator, {}];
-  return permission === 'read' && forOperators ? [{}, ...operator] : [];
+  return permission === 'read' && forOperators ? [{}, { owner: [] }, ...operator] : [];
 }

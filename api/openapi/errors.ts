@@ -1,5 +1,6 @@
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { ERRORS, MAY_COME, type ErrorCode } from '../errors.ts';
+import { SIGNED_READ_ERRORS } from '../plugins/signed-read.ts';
 import type { HeaderName } from './headers.ts';
 
 /** What may be answered whatever is asked. */
@@ -29,17 +30,20 @@ export interface RouteFacts {
   own: readonly ErrorCode[];
   takesBody: boolean;
   anyOrigin: boolean;
+  /** The owner of private jobs may sign here (`Beacon-Signature`). */
+  forOwners: boolean;
   /** Health, metrics, this document: works without a database, and nobody counts how often it is asked. */
   isService: boolean;
 }
 
 /** Every code that a route may answer with, in the catalogue's order. */
-export function errorsOf({ own, takesBody, anyOrigin, isService }: RouteFacts): ErrorCode[] {
+export function errorsOf({ own, takesBody, anyOrigin, forOwners, isService }: RouteFacts): ErrorCode[] {
   const codes = new Set<ErrorCode>([
     ...own,
     ...EVERYWHERE,
     ...(anyOrigin ? [] : LISTED_ORIGINS),
     ...(takesBody ? WITH_A_BODY : []),
+    ...(forOwners ? SIGNED_READ_ERRORS : []),
     ...(isService ? [] : [...WITH_THE_DATABASE, ...WHERE_COUNTED]),
   ]);
   return (Object.keys(ERRORS) as ErrorCode[]).filter((code) => codes.has(code));

@@ -32,7 +32,7 @@ const EXPOSED = {
 const PREFLIGHT = {
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
   'access-control-allow-headers':
-    'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key, If-None-Match, If-Range, Range',
+    'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key, If-None-Match, If-Range, Range, Beacon-Signature',
   'access-control-max-age': '86400',
 };
 

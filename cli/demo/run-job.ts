@@ -55,8 +55,9 @@ export async function runJob(
   const token = await operatorToken({ io, stateDir: stack.stateDir }, stack.apiUrl);
   const api: Api = {
     address: { url: stack.apiUrl, source: 'stack' },
-    client: createClient(stack.apiUrl, io.signal, token),
+    client: createClient(stack.apiUrl, io.signal, { token }),
     token,
+    ticket: () => Promise.resolve(undefined),
   };
 
   const signed = await steps.run(

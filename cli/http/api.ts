@@ -3,19 +3,24 @@ import { jobAnswer, type ExecutionAnswer, type JobAnswer } from './answers.ts';
 import { resolveApi, type ApiAddress } from './address.ts';
 import { createClient, type ApiClient } from './client.ts';
 import { operatorToken } from './operator-token.ts';
+import { feedTicket, ownerSigner } from './owner.ts';
 
 export interface Api {
   address: ApiAddress;
   client: ApiClient;
   /** Of the operator, when this machine has it: private jobs are shown to him alone. */
   token: string | undefined;
+  /** For the feed of a private job of this person's. */
+  ticket: () => Promise<string | undefined>;
 }
 
 /** The API that this command line speaks to. */
 export async function connect(context: Context): Promise<Api> {
   const address = await resolveApi(context);
   const token = await operatorToken(context, address.url);
-  return { address, client: createClient(address.url, context.io.signal, token), token };
+  const sign = ownerSigner(context);
+  const client = createClient(address.url, context.io.signal, { token, sign });
+  return { address, client, token, ticket: () => feedTicket(client, sign) };
 }
 
 /** The service's largest page. */

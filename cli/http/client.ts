@@ -24,12 +24,22 @@ export interface Request {
   body?: Uint8Array;
   /** Bodies above this are refused; default 16 MiB. */
   maxBytes?: number;
+  /** Signed at once where there is a key: a list shows the owner more than others, and others no less. */
+  asOwner?: boolean;
   /** Statuses besides 2xx that the caller wants to see. */
   accept?: readonly number[];
 }
 
+/** The header with which the owner of private jobs asks; undefined where this person has no key. */
+export type ReadSigner = (
+  method: 'GET' | 'POST',
+  path: string,
+) => Promise<Record<string, string> | undefined>;
+
 export interface ApiClient {
   readonly base: string;
+  /** Something was only to be had as its owner: what is asked next is signed at once. */
+  readonly isOwner: boolean;
   request(path: string, request?: Request): Promise<Answer>;
   /** A JSON answer, checked. */
   json<T>(path: string, schema: ZodType<T>, request?: Request): Promise<T>;
@@ -37,17 +47,34 @@ export interface ApiClient {
 
 /**
  * A client of one Beacon API. Only GETs are repeated, and only when no answer came; only they carry `token`: whether a
- * change is asked for by the operator is said where it is asked for.
+ * change is asked for by the operator is said where it is asked for. Without a token, what the service does not know is
+ * asked for once more with `sign`: a private job is unknown to everybody but its owner.
  */
-export function createClient(base: string, signal: AbortSignal, token?: string): ApiClient {
+export function createClient(
+  base: string,
+  signal: AbortSignal,
+  { token, sign }: { token?: string | undefined; sign?: ReadSigner | undefined } = {},
+): ApiClient {
+  let isOwner = false;
   const request = async (path: string, given: Request = {}): Promise<Answer> => {
     const { method = 'GET', accept = [] } = given;
-    const request = method === 'GET' ? { ...given, headers: { ...bearer(token), ...given.headers } } : given;
+    const signer = method === 'GET' && token === undefined ? sign : undefined;
+    let signs = isOwner || given.asOwner === true;
     const tries = method === 'GET' ? GET_TRIES : 1;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const answer = await once(base + path, request, signal);
-        if ((answer.status >= 200 && answer.status < 300) || accept.includes(answer.status)) return answer;
+        // Signed anew for each try: a nonce is good once.
+        const own = signs ? await signer?.(method, path) : undefined;
+        const headers = { ...(method === 'GET' ? bearer(token) : {}), ...own, ...given.headers };
+        const answer = await once(base + path, { ...given, headers }, signal);
+        const isFound = answer.status >= 200 && answer.status < 300;
+        if (isFound && own !== undefined && given.asOwner !== true) isOwner = true;
+        if (!signs && isUnknown(answer) && (await signer?.(method, path)) !== undefined) {
+          signs = true;
+          attempt -= 1;
+          continue;
+        }
+        if (isFound || accept.includes(answer.status)) return answer;
         throw readError(answer, `${method} ${path}`);
       } catch (thrown) {
         if (signal.aborted) throw new CliError('interrupted', 'interrupted', { cause: thrown });
@@ -59,6 +86,9 @@ export function createClient(base: string, signal: AbortSignal, token?: string):
   };
   return {
     base,
+    get isOwner() {
+      return isOwner;
+    },
     request,
     async json(path, schema, options) {
       const { bytes } = await request(path, options);
@@ -81,6 +111,11 @@ export function createClient(base: string, signal: AbortSignal, token?: string):
       });
     },
   };
+}
+
+/** So the service answers for what is not there, and for what is private. */
+function isUnknown(answer: Answer): boolean {
+  return answer.status === 404 && readError(answer, '').serverCode?.endsWith('_not_found') === true;
 }
 
 /** The header that says who asks; none without a token. */

@@ -16,6 +16,8 @@ export interface FeedOptions {
   jobId: string;
   /** Of the operator, to see a private job. */
   token?: string | undefined;
+  /** Of the owner, for the same. */
+  ticket?: string | undefined;
   signal: AbortSignal;
 }
 
@@ -25,11 +27,19 @@ export interface FeedConnection extends AsyncDisposable {
 }
 
 /** Opens one connection to the feed; rejects when it cannot be had. Reconnecting is the caller's (`follow-job.ts`). */
-export async function openFeed({ url, cursor, jobId, token, signal }: FeedOptions): Promise<FeedConnection> {
+export async function openFeed({
+  url,
+  cursor,
+  jobId,
+  token,
+  ticket,
+  signal,
+}: FeedOptions): Promise<FeedConnection> {
   const address = new URL(url);
   address.searchParams.set('job_id', jobId);
   if (cursor === undefined) address.searchParams.set('from', 'start');
   else address.searchParams.set('cursor', cursor);
+  if (ticket !== undefined) address.searchParams.set('ticket', ticket);
   const socket = new WebSocket(address, {
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     maxPayload: MESSAGE_BYTES,

@@ -76,14 +76,21 @@ describe('submit', () => {
 });
 
 describe('a private job', () => {
-  test('is read by the operator; for others it is accepted, and that is said', async () => {
+  test('is read by its key and by the operator; for others it is accepted, and that is said', async () => {
+    expect((await beacon(['keygen', '--out', 'other.pem'])).code).toBe(0);
+    const other = { BEACON_KEY: 'other.pem' };
     const { id, file } = await signedFile({ visibility: 'private' });
-    const hidden = await beacon(['submit', file, '--wait']);
+    const hidden = await beacon(['submit', file, '--wait'], other);
     expect(hidden.code).toBe(4);
     expect(hidden.err).toContain(
-      `job ${id} is accepted; the job is private, and only its operator can read it here`,
+      `job ${id} is accepted; the job is private: only its key and the operator read it`,
     );
-    expect((await beacon(['job', 'get', id])).code).toBe(4);
+    expect((await beacon(['job', 'get', id], other)).code).toBe(4);
+    expect((await beacon(['job', 'get', id], { BEACON_KEY: 'none.pem' })).code).toBe(4);
+    expect((await beacon(['job', 'get', id])).out).toContain(`job ${id} accepted`);
+    expect((await beacon(['execution', 'get', `${id}#1`])).out).toContain(id);
+    expect((await beacon(['job', 'list'])).out).toContain(`${id} `);
+    expect((await beacon(['job', 'list'], other)).out).not.toContain(`${id} `);
     const operator = { BEACON_OPERATOR_TOKEN: OPERATOR_TOKEN };
     expect((await beacon(['job', 'get', id], operator)).out).toContain(`job ${id} accepted`);
     expect((await beacon(['execution', 'get', `${id}#1`], operator)).out).toContain(id);
@@ -96,10 +103,11 @@ describe('a private job', () => {
     await mkdir(state);
     await writeFile(path.join(state, 'operator.token'), `${OPERATOR_TOKEN}\n`, { mode: 0o600 });
     const get = ['job', 'get', id, '--state', 'own'];
+    const noKey = { BEACON_KEY: 'none.pem' };
     await writeFile(path.join(state, 'stack.json'), JSON.stringify({ api: { url: 'http://127.0.0.1:1' } }));
-    expect((await beacon(get)).code).toBe(4);
+    expect((await beacon(get, noKey)).code).toBe(4);
     await writeFile(path.join(state, 'stack.json'), JSON.stringify({ api: { url } }));
-    expect((await beacon(get)).code).toBe(0);
+    expect((await beacon(get, noKey)).code).toBe(0);
   });
 });
 

@@ -23,6 +23,8 @@ export interface FollowOptions {
   feedUrl: string;
   /** Of the operator, to see a private job. */
   token?: string | undefined;
+  /** Asked before each connection, after the job was read once: a ticket for the feed, where it takes one. */
+  ticket?: (() => Promise<string | undefined>) | undefined;
   /** Reads the job with all its executions. */
   read(): Promise<JobAnswer>;
   signal: AbortSignal;
@@ -45,12 +47,15 @@ export async function* followJob(options: FollowOptions): AsyncGenerator<Update,
     heardMs: Date.now(),
     endedMs: 0,
   };
+  if (options.ticket !== undefined) yield await poll(follower);
   for (;;) {
+    const ticket = await options.ticket?.().catch(() => undefined);
     const feed = await openFeed({
       url: options.feedUrl,
       cursor: follower.cursor,
       jobId,
       token,
+      ticket,
       signal,
     }).catch(() => undefined);
     if (signal.aborted) throw interrupted(signal.reason);

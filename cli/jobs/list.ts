@@ -11,7 +11,9 @@ export async function listJobs(context: Context, options: JobListOptions): Promi
   const query = new URLSearchParams({ limit: String(options.limit) });
   if (options.status !== undefined) query.set('status', options.status);
   if (options.cursor !== undefined) query.set('cursor', options.cursor);
-  const answer = await client.json(`/api/v1/jobs?${query.toString()}`, jobListAnswer);
+  const answer = await client.json(`/api/v1/jobs?${query.toString()}`, jobListAnswer, {
+    asOwner: true,
+  });
   if (context.json) {
     context.document(answer);
     return;

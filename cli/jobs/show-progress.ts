@@ -29,6 +29,7 @@ export async function showProgress(
     jobId,
     feedUrl: feedUrl(api.address.url),
     token: api.token,
+    ticket: api.token === undefined ? api.ticket : undefined,
     read: () => readJob(api.client, jobId),
     signal: context.io.signal,
     ...(quiet ? {} : { settled: allLogged }),

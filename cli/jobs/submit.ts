@@ -63,9 +63,9 @@ export async function submit(context: Context, file: string, options: SubmitOpti
 
 /** Accepted and at once unknown: so the service answers everybody who may not see a private job. */
 function hiddenHere(id: string, cause: CliError): CliError {
-  const message = `job ${id} is accepted; the job is private, and only its operator can read it here`;
+  const message = `job ${id} is accepted; the job is private: only its key and the operator read it`;
   return new CliError('not_found', message, {
-    next: "set BEACON_OPERATOR_TOKEN, or ask on the stack's own machine",
+    next: 'name the key that signed it with BEACON_KEY, or set BEACON_OPERATOR_TOKEN',
     serverCode: cause.serverCode,
     cause,
   });

@@ -508,7 +508,15 @@ create table metric_snapshots (
   updated_at timestamptz not null default now()
 );
 
--- Requests signed by a job's key (cancel, retry): each nonce once.
+-- Lets the owner of private jobs into the feed, once and soon: browsers cannot sign an upgrade.
+create table feed_tickets (
+  ticket_sha256 bytea primary key,
+  owner text collate "C" not null,
+  expires_at timestamptz not null
+);
+create index feed_tickets_expired on feed_tickets (expires_at);
+
+-- Requests signed by a job's key (cancel, retry, reads of private jobs): each nonce once.
 create table request_nonces (
   owner text collate "C" not null,
   nonce text collate "C" not null check (octet_length(nonce) <= 256),

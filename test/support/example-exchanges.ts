@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { InjectOptions } from 'fastify';
 import type { Exchange } from '../../api/openapi/examples.ts';
 import { HEADERS } from '../../api/openapi/headers.ts';
 import { cidOfDigest } from '../../domain/receipt/cid.ts';
+import { signRead } from '../../domain/signing/signed-read.ts';
 import { createPool } from '../../store/pool.ts';
 import { jobSpec, signedJob, testApi, testKey, type TestApi, type TestKey } from './api.ts';
 import { attestedLog } from './attested.ts';
@@ -252,6 +253,14 @@ async function playService(play: Play): Promise<void> {
     await play(`getMetrics${version}`, 'metrics', 'A few of the lines.', { url: `${prefix}/metrics` });
   }
   await play('openFeed', 'upgrade_required', 'Without an upgrade.', { url: '/ws' });
+  const key = testKey();
+  const ticket = { method: 'POST', path: '/api/v1/feed/tickets' };
+  const read = { ...ticket, timestamp: new Date().toISOString(), nonce: randomUUID() };
+  await play('createFeedTicket', 'ticket', 'Signed by a key that may have private jobs.', {
+    method: 'POST',
+    url: ticket.path,
+    headers: { 'beacon-signature': signRead(read, key) },
+  });
   await play('getOpenApi', 'document', 'This.', { url: '/openapi.json' });
 }
 

@@ -65,7 +65,7 @@ export async function feedStand(overrides: Partial<FeedDeps> = {}) {
 export type FeedReader = ReturnType<typeof readFeedOf>;
 
 /** A client that reads as the oldest ones do: it splits at newlines and keeps what follows the last one. */
-function readFeedOf(url: string, options: WebSocket.ClientOptions) {
+export function readFeedOf(url: string, options: WebSocket.ClientOptions) {
   const socket = new WebSocket(url, options);
   const messages: FeedMessage[] = [];
   let rest = '';

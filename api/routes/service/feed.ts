@@ -24,9 +24,10 @@ export function registerFeedPath(app: RouteApp): void {
           job_id: word('Events of this job, its log entries included.'),
           execution_id: word('Events of this execution: its UUID or its number.'),
           types: word('Only these types, separated by commas.'),
+          ticket: word('Of `POST /api/v1/feed/tickets`, to see private jobs too.'),
         }),
         response: { 101: z.undefined().describe('The feed begins.') },
-        errors: ['upgrade_required', 'unavailable'],
+        errors: ['upgrade_required', 'unavailable', 'invalid_ticket'],
       },
     },
     async (_request, reply) => {
