@@ -173,7 +173,7 @@ test('the feed shows a private job to whoever comes with a ticket of its owner, 
     const headers = header(key, tickets, { method: 'POST' });
     const answer = await api.app.inject({ method: 'POST', url: tickets, headers });
     expect(answer.statusCode).toBe(201);
-    return (answer.json() as { ticket: string }).ticket;
+    return answer.json<{ ticket: string }>().ticket;
   };
   try {
     const ticket = await ticketOf(owner);
