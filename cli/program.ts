@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { contextOf } from './context.ts';
 import type { Io } from './io.ts';
+import { auditCommands } from './commands/audit.ts';
 import { completionCommand } from './commands/completion.ts';
 import { executionCommands } from './commands/executions.ts';
 import { exportCommands } from './commands/export.ts';
@@ -53,6 +54,7 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   jobCommands(program, run);
   executionCommands(program, run);
   verifyCommands(program, run);
+  auditCommands(program, run);
   exportCommands(program, run);
   program.commandsGroup('This machine:');
   machineCommands(program, run);

@@ -24,7 +24,7 @@ beforeEach(async () => {
   ({ logId } = log);
   signer = generateLogKey().signerFor(log.origin);
   await registerFirstReceiptKey(db.pool, logId, key);
-  audit = createLogAudit({ pool: db.pool, logId, keys: async () => [signer], pageEntries: 100 });
+  audit = createLogAudit({ pool: db.pool, logId, keys: async () => [signer], pageGroups: 1, records: false });
 });
 afterEach(() => db[Symbol.asyncDispose]());
 
@@ -61,50 +61,67 @@ async function tamper(sql: string): Promise<void> {
 it('finds a log whole, an empty one too, and later looks at what is new and at a stretch from the start', async () => {
   expect((await round()).said).toEqual([{ kind: 'holds', size: 0 }]);
   await append(699);
-  expect(await round()).toEqual({ said: [{ kind: 'holds', size: 700 }], pages: 14 });
+  expect(await round()).toEqual({ said: [{ kind: 'holds', size: 700 }], pages: 6 });
   await append(30);
-  expect(await round()).toEqual({ said: [{ kind: 'holds', size: 730 }], pages: 9 });
+  expect(await round()).toEqual({ said: [{ kind: 'holds', size: 730 }], pages: 4 });
 });
 
 const entry = (index: number) => `where log_id = (select log_id from log_state) and idx = ${index}`;
 it.each([
-  [
-    'a changed leaf',
-    `update log_entries set leaf = 'x' ${entry(311)}`,
-    'entry 311 does not hash to its leaf hash',
-  ],
+  ['a changed leaf', `update log_entries set leaf = 'x' ${entry(311)}`, 'entry_altered: entry 311'],
   [
     'a leaf that was changed together with its hash',
     `update log_entries set leaf = 'x', leaf_hash = sha256('\\x0078'::bytea) ${entry(311)}`,
-    'tile 0/1 is not that of its entries',
+    'entry_altered: entry 311',
   ],
   [
-    'one beyond the last full tile',
-    `update log_entries set leaf = 'x', leaf_hash = sha256('\\x0078'::bytea) ${entry(599)}`,
-    'the first 600 entries do not lead to the root of their checkpoint',
+    'a leaf hash that was changed alone',
+    `update log_entries set leaf_hash = sha256('') ${entry(311)}`,
+    'leaf_hash_altered: entry 311',
   ],
-  ['a missing entry', `delete from log_entries ${entry(128)}`, 'entry 128 is missing'],
-  ['a missing last entry', `delete from log_entries ${entry(599)}`, 'entry 599 is missing'],
+  [
+    'a changed leaf beyond the last full tile',
+    `update log_entries set leaf = 'x' ${entry(599)}`,
+    'entry_altered: entry 599',
+  ],
+  [
+    'one there that was changed together with its hash',
+    `update log_entries set leaf = 'x', leaf_hash = sha256('\\x0078'::bytea) ${entry(599)}`,
+    'root_mismatch: checkpoint 600',
+  ],
+  [
+    'a changed leaf hash there',
+    `update log_entries set leaf_hash = sha256('') ${entry(599)}`,
+    'tile_altered: tile/0/002.p/88',
+  ],
+  ['a missing entry', `delete from log_entries ${entry(128)}`, 'entry_missing: entry 128'],
+  ['a missing last entry', `delete from log_entries ${entry(599)}`, 'entry_missing: entry 599'],
   [
     'a changed tile',
     `update log_tiles set hashes = set_byte(hashes, 0, 255 - get_byte(hashes, 0)) where level = 0 and idx = 1`,
-    'tile 0/1 is not that of its entries',
+    'tile_altered: tile/0/001',
   ],
-  ['a missing tile', `delete from log_tiles where level = 0 and idx = 0`, 'tile 0/0 is missing'],
   [
-    'another head',
-    `update log_state set root = sha256('')`,
-    'the newest checkpoint is of 600 entries and not that of the head of 600',
+    'a tile with another root',
+    `update log_tiles set root = sha256('') where level = 0 and idx = 1`,
+    'tile_altered: tile/1/000.p/2',
   ],
+  ['a missing tile', `delete from log_tiles where level = 0 and idx = 0`, 'tile_missing: tile/1/000.p/2'],
+  ['another head', `update log_state set root = sha256('')`, 'root_mismatch: head'],
   [
     'entries that are shown without a checkpoint',
     `update log_state set published = 599`,
-    'the newest checkpoint is of 600 entries, but 599 are shown',
+    'checkpoint_altered: checkpoint 600: it is the newest, but 599 entries are shown',
   ],
   [
     'a checkpoint that signs something else',
     `update log_checkpoints set note = replace(note, E'\\n600\\n', E'\\n601\\n') where size = 600`,
-    `the checkpoint of 600: the signature of`,
+    'checkpoint_forged: checkpoint 600',
+  ],
+  [
+    'a checkpoint with another root in its row',
+    `update log_checkpoints set root = sha256('') where size = 600`,
+    'checkpoint_altered: checkpoint 600',
   ],
 ])('finds %s, and again until it is mended', async (_what, sql, reason) => {
   await append(599);
@@ -132,6 +149,11 @@ it('finds a log that became shorter, though it is whole in itself', async () => 
   await tamper(`update log_state set size = 10, published = 10, root = '\\x${root.toString('hex')}'`);
   await tamper('delete from log_checkpoints where size = 20');
   expect((await round()).said).toEqual([
-    { kind: 'broken', size: 20, reason: 'the log holds 10 entries, but 20 were there before' },
+    {
+      kind: 'broken',
+      size: 0,
+      findings: [expect.objectContaining({ code: 'log_rewound' })],
+      reason: 'log_rewound: checkpoint 10: the log holds 10 entries, but 20 were there before',
+    },
   ]);
 });

@@ -54,6 +54,11 @@ export class Frontier {
     return this.#size;
   }
 
+  /** The bytes of `ranges(size)`: what `restore` takes. */
+  partialTiles(): Uint8Array[] {
+    return this.#tiles.map((tile) => concatBytes(...tile));
+  }
+
   root(): Uint8Array {
     return foldHashes(this.#edge, this.#hash);
   }
