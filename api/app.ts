@@ -47,7 +47,15 @@ interface AppDeps {
   version: string;
   pool: Pool;
   log: Log;
-  events: Pick<BusinessEvents, 'blockDamaged' | 'httpAnswered' | 'jobAccepted' | 'jobCancelRequested'>;
+  events: Pick<
+    BusinessEvents,
+    | 'blockDamaged'
+    | 'directoryMade'
+    | 'gatewayAnswered'
+    | 'httpAnswered'
+    | 'jobAccepted'
+    | 'jobCancelRequested'
+  >;
   notifier: Pick<Notifier, 'notify'>;
   intake: IntakeDeps;
   gate: AccessGate;
@@ -114,7 +122,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerJobSubmit(routes, deps.intake);
   registerJobReads(routes, deps.pool);
   registerJobCancel(routes, deps);
-  registerJobDirectory(routes, deps.pool);
+  registerJobDirectory(routes, deps);
   registerExecutionReads(routes, deps.pool);
   registerExecutionFiles(routes, deps);
   const findLog = createLogFinder(deps.pool);

@@ -8,6 +8,7 @@ import { executionCommands } from './commands/executions.ts';
 import { exportCommands } from './commands/export.ts';
 import { jobCommands } from './commands/jobs.ts';
 import { keyCommands } from './commands/keys.ts';
+import { ipfsCommands } from './commands/ipfs.ts';
 import { logCommands } from './commands/log.ts';
 import { machineCommands } from './commands/machine.ts';
 import { roleCommands } from './commands/roles.ts';
@@ -62,6 +63,7 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   program.commandsGroup('Operate the log:');
   logCommands(program, run);
   witnessCommands(program, run);
+  ipfsCommands(program, run);
   program.commandsGroup('Single roles (for production):');
   roleCommands(program, run);
   program.addHelpText(

@@ -84,6 +84,38 @@ const PORT_MAX = 65_535;
 const PORT_RULE = `names a port above ${PORT_MAX}`;
 const isPort = (text: string): boolean => Number(text) <= PORT_MAX;
 
+const httpUrl = z
+  .string()
+  .regex(/^https?:\/\/[^\s/]+/, 'must be an http:// or https:// address')
+  .optional()
+  .transform((value) => value ?? null);
+
+const pinningServices = z
+  .string()
+  .optional()
+  .transform((value, context) => {
+    try {
+      return z
+        .array(
+          z.strictObject({
+            name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'is not 1 to 32 of a-z 0-9 -'),
+            endpoint: z.string().regex(/^https?:\/\/[^\s/]+/, 'is not an http:// or https:// address'),
+            token: z.string().min(1),
+          }),
+        )
+        .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'names one twice')
+        .refine((all) => all.every(({ name }) => name !== 'kubo'), 'kubo is the name of IPFS_NODE_URL')
+        .parse(JSON.parse(value ?? '[]'));
+    } catch (error) {
+      const why =
+        error instanceof z.ZodError
+          ? error.issues.map((issue) => issue.message).join('; ')
+          : 'it is not JSON';
+      context.addIssue({ code: 'custom', message: `must be [{"name", "endpoint", "token"}]: ${why}` });
+      return z.NEVER;
+    }
+  });
+
 /** `HTTP_PORT` with or without a colon, also `host:port`. */
 const port = z
   .string()
@@ -329,6 +361,30 @@ export const VARIABLES = {
     doc: "Ed25519 key by which the relay's own cosigner says every minute that the newest checkpoint is the newest, PKCS#8 PEM. Default: a file in the state folder.",
     schema: text(),
     secret: true,
+  },
+  IPFS_NODE_URL: {
+    doc: 'RPC of a Kubo to which ended public jobs are published, http://127.0.0.1:5001. It must reach nobody else: whoever reaches it owns the node. Default: none.',
+    schema: httpUrl,
+  },
+  IPFS_URL: { doc: 'The same; IPFS_NODE_URL wins.', schema: httpUrl },
+  IPFS_NODE_AUTHORIZATION: {
+    doc: 'Authorization header for that RPC, where its API.Authorizations ask for one.',
+    schema: text(),
+    secret: true,
+  },
+  IPFS_PINNING_SERVICES: {
+    doc: 'Services with the IPFS Pinning Service API, as JSON: [{"name", "endpoint", "token"}]. Default: none.',
+    schema: pinningServices,
+    secret: true,
+    shown: '',
+  },
+  IPFS_REPLICATION: {
+    doc: 'How many of these services are to hold each job. Default 0: all of them.',
+    schema: int(0, { max: 100 }),
+  },
+  IPFS_PUBLISH_INTERVAL: {
+    doc: 'Seconds between looks for what is to be published. Default 10.',
+    schema: int(10, { min: 1, max: 86_400 }),
   },
   FEED_CLIENTS: { doc: 'Feed connections per API process. Default 2000.', schema: int(2_000, { min: 1 }) },
   FEED_CLIENTS_PER_IP: { doc: 'Feed connections per address. Default 100.', schema: int(100, { min: 1 }) },

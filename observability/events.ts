@@ -143,6 +143,22 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
       log.error({ address: event.address }, 'stored bytes are damaged');
       metrics.ipfsBlocksDamaged.inc();
     },
+    directoryMade(event: { jobId: string; bytes: number }): void {
+      log.debug({ job_id: event.jobId, bytes: event.bytes }, 'directory of a job made');
+      metrics.ipfsBundlesCreated.inc();
+      metrics.ipfsBundleSize.observe(event.bytes);
+    },
+    gatewayAnswered(event: { seconds: number }): void {
+      metrics.ipfsGatewayLatency.observe(event.seconds);
+    },
+    published(event: { target: string; jobId: string; cid: string }): void {
+      log.info({ target: event.target, job_id: event.jobId, cid: event.cid }, 'published');
+      metrics.ipfsPinOperations.inc({ target: event.target, result: 'pinned' });
+    },
+    publishFailed(event: { target: string; jobId: string; error: unknown }): void {
+      log.warn({ target: event.target, job_id: event.jobId, err: event.error }, 'not published');
+      metrics.ipfsPinOperations.inc({ target: event.target, result: 'failed' });
+    },
     /** A pending entry that will never stand in the log. */
     entryRefused(event: { logId: string; subjectKind: string; subjectId: string; reason: string }): void {
       log.error(

@@ -15,6 +15,10 @@ const CHECKPOINT_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 
 /** `conflict` is also how a witness tells what it has. */
 export type WitnessResult = 'cosigned' | 'conflict' | 'inconsistent' | 'failed';
+/** A receipt and its envelope take 4 KiB; a job may have 64 MiB for each of its executions. */
+const BUNDLE_BUCKETS_BYTES = [4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576].map(
+  (kib) => kib * 1_024,
+);
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -99,6 +103,24 @@ export function createMetrics() {
       'Time from reading a batch to the commit of its checkpoint.',
       [],
       CHECKPOINT_BUCKETS_S,
+    ),
+    ipfsBundlesCreated: counter('ipfs_bundles_created_total', 'Directories of jobs that were made.'),
+    ipfsBundleSize: histogram(
+      'ipfs_bundle_size_bytes',
+      'Bytes of all blocks of a directory of a job.',
+      [],
+      BUNDLE_BUCKETS_BYTES,
+    ),
+    ipfsGatewayLatency: histogram(
+      'ipfs_gateway_latency_seconds',
+      'Time from a request to the gateway to the end of its answer.',
+      [],
+      HTTP_BUCKETS_S,
+    ),
+    ipfsPinOperations: counter(
+      'ipfs_pin_operations_total',
+      'Trees that a place outside pinned, or did not.',
+      ['target', 'result'],
     ),
     ipfsBlocksDamaged: counter(
       'ipfs_blocks_damaged_total',

@@ -2,6 +2,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { readGauges } from '../store/metrics.ts';
 import type { Gauges } from '../store/metrics.ts';
 import type { Pool } from '../store/pool.ts';
+import { readPublishBacklog, type PublishBacklog } from '../store/publications.ts';
 import type { Log } from './log.ts';
 import { mergeMetrics } from './merge.ts';
 import type { MetricJson } from './merge.ts';
@@ -45,7 +46,8 @@ export function createMetricsPage({
   async function read(): Promise<FromDatabase> {
     const others = await snapshots.others();
     const { generation } = snapshots;
-    last = { generation, others, gauges: await gaugesText(await readGauges(pool)) };
+    const gauges = await gaugesText(await readGauges(pool), await readPublishBacklog(pool));
+    last = { generation, others, gauges };
     readAt = performance.now();
     return last;
   }
@@ -74,7 +76,7 @@ export function createMetricsPage({
   };
 }
 
-async function gaugesText(gauges: Gauges): Promise<string> {
+async function gaugesText(gauges: Gauges, backlogs: readonly PublishBacklog[]): Promise<string> {
   const registers = [new Registry()];
   const gauge = (name: string, help: string, value: number) =>
     new Gauge({ name, help, registers }).set(value);
@@ -99,6 +101,23 @@ async function gaugesText(gauges: Gauges): Promise<string> {
   );
   gauge('feed_unpositioned_count', 'Events that have no place in the feed yet.', gauges.feedUnpositioned);
   gauge('feed_oldest_unpositioned_age_seconds', 'Age of the oldest of them.', gauges.feedOldestAgeSeconds);
+  gauge('ipfs_storage_bytes_total', 'Bytes on disk of blocks and files.', gauges.storageBytes);
+  const unpublished = new Gauge({
+    name: 'ipfs_unpublished_count',
+    help: 'Trees that a place outside is to pin and has not.',
+    labelNames: ['target'],
+    registers,
+  });
+  const oldest = new Gauge({
+    name: 'ipfs_oldest_unpublished_age_seconds',
+    help: 'Age of the oldest of them.',
+    labelNames: ['target'],
+    registers,
+  });
+  for (const { target, unpublished: count, oldestAgeSeconds } of backlogs) {
+    unpublished.set({ target }, count);
+    oldest.set({ target }, oldestAgeSeconds);
+  }
   // A log of size zero would be an alarm; no log yet is none.
   if (gauges.logSize !== null) gauge('transparency_log_size', 'Entries in the log.', gauges.logSize);
   if (gauges.logPublishedSize !== null)

@@ -134,3 +134,14 @@ export async function keepDirectory(
     ],
   );
 }
+
+/** Stores blocks that nothing names: they are found by their CID in the store, and by nobody at the gateway. */
+export async function putBlocks(
+  db: Queryable,
+  blocks: readonly { digest: Uint8Array; bytes: Uint8Array }[],
+): Promise<void> {
+  await db.query(
+    'insert into blocks (digest, bytes) select * from unnest($1::bytea[], $2::bytea[]) on conflict do nothing',
+    [blocks.map((block) => block.digest), blocks.map((block) => block.bytes)],
+  );
+}

@@ -107,7 +107,11 @@ export interface Gauges {
   logFreshnessAgeSeconds: number | null;
   feedUnpositioned: number;
   feedOldestAgeSeconds: number;
+  storageBytes: number;
 }
+
+/** Bytes that blocks and blobs take on disk, dead rows among them: to sum them up would read all of them. */
+const STORAGE_BYTES = `(select sum(pg_total_relation_size(t::regclass))::bigint from unnest(array['blocks', 'blobs']) t)`;
 
 export async function readGauges(db: Queryable): Promise<Gauges> {
   const { rows } = await db.query<Gauges>(
@@ -119,7 +123,8 @@ export async function readGauges(db: Queryable): Promise<Gauges> {
        feed.waiting as "feedUnpositioned", feed.age as "feedOldestAgeSeconds",
        (select sum(size)::bigint from log_state) as "logSize",
        (select sum(published)::bigint from log_state) as "logPublishedSize",
-       (select max(${FRESHNESS_AGE}) from log_state s) as "logFreshnessAgeSeconds"
+       (select max(${FRESHNESS_AGE}) from log_state s) as "logFreshnessAgeSeconds",
+       ${STORAGE_BYTES} as "storageBytes"
      from (
        select count(*) as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age
        from outbox where kind = 'start' and sends <> 1

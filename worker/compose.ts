@@ -4,8 +4,11 @@ import path from 'node:path';
 import { createAttestActivities } from '../activities/attest.ts';
 import { createAttester, type Attester } from '../activities/attester.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
+import { createPublishActivities } from '../activities/publish.ts';
 import { readOwnKeys } from '../attestation/log/signers.ts';
 import { startSigning } from '../attestation/receipt/signing.ts';
+import { createPublisher } from '../attestation/publish/publisher.ts';
+import { openTargets } from '../attestation/publish/targets.ts';
 import type { Backend } from '../backends/backend.ts';
 import {
   createLocalBackend,
@@ -14,6 +17,7 @@ import {
   programDigests,
   shippedProgramsFolder,
 } from '../backends/local/index.ts';
+import { publishSettings, publishTargetNames } from '../config/publish.ts';
 import { software } from '../config/software.ts';
 import { SettingsError } from '../config/settings.ts';
 import type { Values } from '../config/variables.ts';
@@ -30,6 +34,7 @@ import { startBlobSweep } from './blob-sweep.ts';
 import { startFeedPositions } from './feed-positions.ts';
 import { startLogAudit } from './log-audit.ts';
 import { startLogSequencer } from './log-sequencer.ts';
+import { startPublishSchedules } from './publish-schedules.ts';
 import { startReconciler } from './reconciler.ts';
 import { startRelay } from './relay.ts';
 import { loopCheck, queuesCheck, sequencerCheck, showHealth } from './role-health.ts';
@@ -184,6 +189,17 @@ export async function startWorkerRole(
           settings.LOCAL_CONCURRENCY === 0 ? Math.max(2, availableParallelism()) : settings.LOCAL_CONCURRENCY,
       });
     }
+    const publishing = publishSettings(settings);
+    if (serves('publish') && publishTargetNames(publishing).length > 0) {
+      const publisher = createPublisher({
+        pool,
+        targets: openTargets(publishing),
+        replication: publishing.replication,
+        events,
+        committed: () => notifier.notify('events'),
+      });
+      workers.push({ name: 'publish', activities: createPublishActivities(publisher) });
+    }
     const running = process.use(await startTemporalWorkers(temporal, workers, log));
     running.ended.catch(process.fail);
     await showHealth(process, settings, log, [queuesCheck(running)]);
@@ -268,9 +284,18 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
       }),
     );
     const sweep = process.use(startBlobSweep({ pool, log }));
+    const publishing = publishSettings(settings);
+    const schedules = process.use(
+      startPublishSchedules({
+        temporal: temporalSettings,
+        targets: publishTargetNames(publishing),
+        everyMs: publishing.everyMs,
+        log,
+      }),
+    );
     await showHealth(process, settings, log, [
       sequencerCheck(sequencer),
-      ...[relay, positions, reconciler, audit, sweep].map(loopCheck),
+      ...[relay, positions, reconciler, audit, sweep, schedules].map(loopCheck),
     ]);
     return process.role;
   } catch (error) {

@@ -108,7 +108,17 @@ it('shows a real relay and a real worker', async () => {
     ),
   );
   expect(names).toEqual([
-    ['database', 'temporal', 'sequencer', 'relay', 'feed positions', 'reconciler', 'log audit', 'blob sweep'],
+    [
+      'database',
+      'temporal',
+      'sequencer',
+      'relay',
+      'feed positions',
+      'reconciler',
+      'log audit',
+      'blob sweep',
+      'publish schedules',
+    ],
     ['database', 'temporal', 'task queues'],
   ]);
   const text = await (await fetch(`${urls[1]!}/metrics`)).text();

@@ -1,2 +1,3 @@
 export { jobWorkflow, jobPartWorkflow } from './job.ts';
 export { repairWorkflow } from './repair.ts';
+export { publishWorkflow } from './publish.ts';

@@ -10,24 +10,30 @@ import {
 import type { Queryable } from '../../store/pool.ts';
 import { visibleToOf } from '../../store/principals.ts';
 
+export interface JobDirectory {
+  cid: string;
+  /** Of all its blocks; only when it was made by this call. */
+  bytes?: number;
+}
+
 /**
  * The CID of everything that belongs to an ended job, as a UnixFS directory; undefined while it runs. A pure function of
  * stored rows, so it may be made by anybody, at any time, any number of times:
  *   manifest.json  summary.json  summary.dsse.json
  *   executions/<execution>/receipt.json  receipt.dsse.json  output  files/<name>
  */
-export async function jobDirectory(db: Queryable, jobId: string): Promise<string | undefined> {
+export async function jobDirectory(db: Queryable, jobId: string): Promise<JobDirectory | undefined> {
   const job = await getEndedJob(db, jobId);
   if (job === undefined) return undefined;
-  if (job.directory_cid !== null) return job.directory_cid;
-  const { cid, nodes } = await directoryDag(directoryEntries(await listDirectoryRows(db, jobId)));
+  if (job.directory_cid !== null) return { cid: job.directory_cid };
+  const { cid, size, nodes } = await directoryDag(directoryEntries(await listDirectoryRows(db, jobId)));
   await keepDirectory(db, {
     jobId,
     cid,
     visibleTo: visibleToOf(job),
     nodes: nodes.map((node) => ({ ...node, digest: CID.parse(node.cid).multihash.digest })),
   });
-  return cid;
+  return { cid, bytes: size };
 }
 
 function directoryEntries({ documents, files }: DirectoryDocuments): DirectoryEntry[] {

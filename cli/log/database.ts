@@ -26,8 +26,11 @@ export interface LogDesk {
   retired(name: 'receipt' | 'log', keyId: string): string;
 }
 
-/** Opens the log's own database: commands that change its keys ask no API. */
-export async function withLog<T>(context: Context, work: (desk: LogDesk) => Promise<T>): Promise<T> {
+/** Opens the database of the settings or of the stack: such commands ask no API. */
+export async function withDatabase<T>(
+  context: Context,
+  work: (pool: Pool, settings: Values) => Promise<T>,
+): Promise<T> {
   const settings = readSettings({ ...context.io.env, BEACON_STATE: context.stateDir });
   const databaseUrl = settings.DATABASE_URL ?? (await embeddedDatabaseUrl(context.stateDir));
   if (databaseUrl === null) {
@@ -35,20 +38,27 @@ export async function withLog<T>(context: Context, work: (desk: LogDesk) => Prom
       next: 'run it where the keys are, with the settings of the relay',
     });
   }
-  const pool = createPool({ databaseUrl, max: 2, name: 'log command' });
+  const pool = createPool({ databaseUrl, max: 2, name: 'command' });
   try {
+    return await work(pool, settings);
+  } catch (thrown) {
+    throw told(thrown);
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Opens the log's own database. */
+export function withLog<T>(context: Context, work: (desk: LogDesk) => Promise<T>): Promise<T> {
+  return withDatabase(context, async (pool, settings) => {
     const log = await findLog(pool);
     if (log === undefined) {
       throw new CliError('not_found', 'this database has no log yet', {
         next: 'a worker or relay makes it at its first start',
       });
     }
-    return await work({ pool, log, ...keyPlaces(context.stateDir, settings) });
-  } catch (thrown) {
-    throw told(thrown);
-  } finally {
-    await pool.end();
-  }
+    return work({ pool, log, ...keyPlaces(context.stateDir, settings) });
+  });
 }
 
 function keyPlaces(stateDir: string, settings: Values): Pick<LogDesk, 'keys' | 'retired'> {

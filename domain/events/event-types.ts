@@ -16,6 +16,9 @@ export const EVENT_TYPES = [
   'execution.cancelled',
   'execution.expired',
   'transparency.entry_appended',
+  'ipfs.stored',
+  'ipfs.pinned',
+  'ipfs.announced',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

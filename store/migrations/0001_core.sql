@@ -486,6 +486,39 @@ begin
 end $$;
 revoke execute on function prune_checkpoints from public;
 
+-- What was told to places outside (Kubo, pinning services). A place walks through the feed for the ends of public jobs.
+create table publish_targets (
+  target text collate "C" primary key,
+  kind text not null check (kind in ('kubo', 'pinning')),
+  position bigint not null default 0,
+  -- While the place as a whole does not answer: how often, and when it is tried again.
+  failures int not null default 0,
+  not_before timestamptz not null default now(),
+  last_error text,
+  -- When it was last configured; one that no process has any more is not counted.
+  seen_at timestamptz not null default now()
+);
+create table publications (
+  target text collate "C" not null references publish_targets (target),
+  job_id text collate "C" not null,
+  cid text collate "C",
+  -- Stored, pinned and announced are facts of their own.
+  stored_at timestamptz,
+  pinned_at timestamptz,
+  announced_at timestamptz,
+  -- Another place of the same kind holds it.
+  spare boolean not null default false,
+  request_id text,
+  failures int not null default 0,
+  note text,
+  -- Null: nothing is left to be done.
+  next_at timestamptz default now(),
+  created_at timestamptz not null default now(),
+  primary key (job_id, target)
+);
+create index publications_due on publications (target, next_at) where next_at is not null;
+create index publications_unpinned on publications (target, created_at) where pinned_at is null and not spare;
+
 -- Exact counters, spread over shards so that writers do not wait for each other; a reader sums them.
 create table counters (
   name text not null,

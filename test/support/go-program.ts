@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '../../embedded/command.ts';
+import { takeLock } from '../../embedded/folder-lock.ts';
 import { findGo } from '../../embedded/temporal/build.ts';
+import { waitUntil } from '../../embedded/wait-until.ts';
 
 const CHECKOUT = path.join(import.meta.dirname, '../..');
 /** cosign takes five minutes on two busy cores. */
@@ -37,6 +39,9 @@ export async function goProgram(name: string): Promise<GoProgram> {
   if (fetched.code !== 0)
     return { path: '', missing: `the sources of ${program} cannot be fetched: ${lastLine(fetched.output)}` };
   await mkdir(bin, { recursive: true, mode: 0o700 });
+  await using _lock = await lockWhenFree(`${file}.lock`);
+  // Another test file may have built it while we waited.
+  if (await isThere(file)) return { path: file, missing: null };
   const made = `${file}.${process.pid}`;
   try {
     const built = await run(['build', '-trimpath', '-ldflags', '-s -w', '-o', made, command]);
@@ -46,6 +51,20 @@ export async function goProgram(name: string): Promise<GoProgram> {
     await rm(made, { force: true });
   }
   return { path: file, missing: null };
+}
+
+/** Test files run side by side, and the build takes all cores there are. */
+async function lockWhenFree(file: string): Promise<AsyncDisposable> {
+  let lock: AsyncDisposable | undefined;
+  await waitUntil(
+    async () => {
+      lock = await takeLock(file, 'building a program').catch(() => undefined);
+      return lock !== undefined;
+    },
+    { timeoutMs: BUILD_MS, everyMs: 500 },
+  );
+  if (lock === undefined) throw new Error(`${file} stayed locked`);
+  return lock;
 }
 
 function isThere(file: string): Promise<boolean> {

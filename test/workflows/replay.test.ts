@@ -49,6 +49,7 @@ describe('recorded histories', () => {
         'job/fallback',
         'job/parts',
         'job/retried',
+        'publish/completed',
         'repair/completed',
       ]),
     );

@@ -87,7 +87,12 @@ test("a job's directory is what an importer makes of its files", async () => {
     (await car(root)).raw.length + large.length,
   );
   const again = await api.get(`/api/v1/jobs/${job}/directory`);
-  expect(again.json).toEqual({ job_id: job, directory_cid: root, gateway: `/ipfs/${root}` });
+  expect(again.json).toEqual({
+    job_id: job,
+    directory_cid: root,
+    gateway: `/ipfs/${root}`,
+    publications: [],
+  });
   expect((await api.get(`/api/v1/jobs/${job}`)).json.job.directory_cid).toBe(root);
 });
 

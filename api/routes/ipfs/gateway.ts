@@ -25,7 +25,7 @@ import { negotiate, type GatewayQuery } from './negotiate.ts';
 
 interface GatewayDeps {
   pool: Pool;
-  events: Pick<BusinessEvents, 'blockDamaged'>;
+  events: Pick<BusinessEvents, 'blockDamaged' | 'gatewayAnswered'>;
 }
 
 /** As the gateway specification asks for everything under /ipfs. */
@@ -120,6 +120,8 @@ export function registerGateway(app: RouteApp, { pool, events }: GatewayDeps): v
   }
 
   const shared = {
+    onResponse: async (_request: FastifyRequest, reply: FastifyReply) =>
+      events.gatewayAnswered({ seconds: reply.elapsedTime / 1_000 }),
     config: { permission: 'read', mutates: false, anyOrigin: true },
     schema: {
       description:
@@ -151,6 +153,7 @@ export function registerGateway(app: RouteApp, { pool, events }: GatewayDeps): v
     '/ipfs/:cid',
     {
       config: shared.config,
+      onResponse: shared.onResponse,
       schema: {
         ...shared.schema,
         operationId: 'getIpfs',
@@ -165,6 +168,7 @@ export function registerGateway(app: RouteApp, { pool, events }: GatewayDeps): v
     '/ipfs/:cid/*',
     {
       config: shared.config,
+      onResponse: shared.onResponse,
       schema: {
         ...shared.schema,
         operationId: 'getIpfsPath',

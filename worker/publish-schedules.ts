@@ -1,0 +1,83 @@
+import { Client, Connection, ScheduleOverlapPolicy, ScheduleNotFoundError } from '@temporalio/client';
+import { pause } from '../domain/pause.ts';
+import type { Log } from '../observability/log.ts';
+import { runLoop, type Loop } from './loop.ts';
+import type { TemporalSettings } from './temporal.ts';
+
+/** Names of our schedules in Temporal; whatever else begins so was configured once. */
+const PREFIX = 'publish/';
+const CALL_TIMEOUT_MS = 10_000;
+/** The schedules are looked at again: Temporal's database may have been lost. */
+const LOOK_EVERY_MS = 60_000;
+/** With no place configured, old schedules are removed once. */
+const NEVER_MS = 2 ** 31 - 1;
+/** A schedule that was down starts one workflow, not all that it missed. */
+const CATCH_UP = '10s';
+
+export interface PublishSchedulesOptions {
+  temporal: TemporalSettings;
+  targets: readonly string[];
+  everyMs: number;
+  log: Log;
+}
+
+/** Keeps one schedule for each configured place, and none for others: with no place nothing is started. */
+export function startPublishSchedules(options: PublishSchedulesOptions): Loop {
+  const { temporal, targets, everyMs, log } = options;
+  return runLoop({
+    name: 'publish schedules',
+    wait: (signal) => pause(targets.length === 0 ? NEVER_MS : LOOK_EVERY_MS, signal),
+    async step() {
+      await applySchedules(temporal, targets, everyMs);
+      return false;
+    },
+    failed: (error) => log.warn({ err: error }, 'the schedules of publishing could not be applied'),
+  });
+}
+
+export async function applySchedules(
+  { address, namespace, taskQueue }: TemporalSettings,
+  targets: readonly string[],
+  everyMs: number,
+): Promise<void> {
+  const connection = await Connection.connect({ address, connectTimeout: CALL_TIMEOUT_MS });
+  try {
+    await connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, async () => {
+      const { schedule } = new Client({ connection, namespace });
+      const wanted = new Set(targets.map((target) => PREFIX + target));
+      for await (const { scheduleId } of schedule.list()) {
+        if (scheduleId.startsWith(PREFIX) && !wanted.has(scheduleId))
+          await schedule.getHandle(scheduleId).delete();
+      }
+      for (const target of targets) {
+        const scheduleId = PREFIX + target;
+        const known = await schedule
+          .getHandle(scheduleId)
+          .describe()
+          .catch((error: unknown) => {
+            if (error instanceof ScheduleNotFoundError) return undefined;
+            throw error;
+          });
+        const spec = { intervals: [{ every: everyMs }] };
+        const action = {
+          type: 'startWorkflow',
+          workflowType: 'publishWorkflow',
+          workflowId: scheduleId,
+          taskQueue,
+          args: [{ target }],
+        } as const;
+        const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCH_UP } as const;
+        if (known === undefined) await schedule.create({ scheduleId, spec, action, policies });
+        else if (known.spec.intervals?.[0]?.every !== everyMs)
+          await schedule.getHandle(scheduleId).update((previous) => ({
+            ...previous,
+            spec,
+            action,
+            policies: { ...previous.policies, ...policies },
+          }));
+      }
+    });
+  } finally {
+    await connection.close();
+  }
+}
