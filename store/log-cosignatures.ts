@@ -48,6 +48,23 @@ export async function readCosignatures(
   return rows;
 }
 
+/** The same for several checkpoints, by their sizes. */
+export async function listCosignatures(
+  db: Queryable,
+  logId: string,
+  sizes: readonly number[],
+): Promise<Map<number, StoredCosignature[]>> {
+  const { rows } = await db.query<StoredCosignature & { size: number }>(
+    `select distinct on (size, cosigner, key_id) size, cosigner, key_id as "keyId", line, signed_at as "signedAt"
+     from log_cosignatures where log_id = $1 and size = any($2::bigint[]) and size <= ${PUBLISHED}
+     order by size, cosigner, key_id, signed_at desc`,
+    [logId, sizes],
+  );
+  const bySize = new Map<number, StoredCosignature[]>();
+  for (const { size, ...line } of rows) bySize.set(size, [...(bySize.get(size) ?? []), line]);
+  return bySize;
+}
+
 /** Makes known by which key the operator's own cosigner says that the log is alive. */
 export async function setOwnCosigner(db: Queryable, logId: string, vkey: string): Promise<void> {
   await db.query(

@@ -1,22 +1,16 @@
 import { z } from 'zod';
 import { toHex } from '../../../domain/encoding.ts';
 import { LIMITS } from '../../../domain/limits.ts';
+import { listCosignatures } from '../../../store/log-cosignatures.ts';
 import { listCheckpoints } from '../../../store/log-tiles.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { lenientInt, wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
+import { cosignature, cosignatureView } from './cosigned.ts';
 import type { ServedLog } from './log.ts';
 
 const DEFAULT_CHECKPOINTS = 50;
 const MAX_SIZE = Number.MAX_SAFE_INTEGER;
-
-/** That a witness saw a checkpoint and found it to follow from the one before. */
-export const cosignature = z.object({
-  name: z.string().describe("The witness's."),
-  key_id: z.string().describe('Hex.'),
-  line: z.string().describe('The signature line of the note (C2SP tlog-cosignature).'),
-  signed_at: z.iso.datetime(),
-});
 
 const page = z.object({
   log_id: z.string(),
@@ -57,6 +51,11 @@ export function registerCheckpoints(app: RouteApp, pool: Pool, findLog: () => Pr
       const { head } = await findLog();
       const rows = await listCheckpoints(pool, head.logId, { below: before, limit: limit + 1 });
       const shown = rows.slice(0, limit);
+      const cosignatures = await listCosignatures(
+        pool,
+        head.logId,
+        shown.map(({ size }) => size),
+      );
       return {
         log_id: head.logId,
         origin: head.origin,
@@ -65,7 +64,7 @@ export function registerCheckpoints(app: RouteApp, pool: Pool, findLog: () => Pr
           root: toHex(root),
           signed_at: signedAt.toISOString(),
           checkpoint: note,
-          cosignatures: [],
+          cosignatures: (cosignatures.get(size) ?? []).map(cosignatureView),
         })),
         next_before: rows.length > limit ? shown.at(-1)!.size : null,
       };

@@ -5,12 +5,13 @@ import { nodeSha256 } from '../../../attestation/keys/node-verifiers.ts';
 import { fromUtf8, toHex } from '../../../domain/encoding.ts';
 import { parseVkey } from '../../../domain/log/vkey.ts';
 import { sigstoreBundle } from '../../../domain/receipt/sigstore-bundle.ts';
+import { readCosignatures } from '../../../store/log-cosignatures.ts';
 import { readEnvelope } from '../../../store/log-bundles.ts';
 import type { LogEntry } from '../../../store/log-entries.ts';
 import type { StoredCheckpoint } from '../../../store/log-tiles.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
-import { cosignature } from './checkpoints.ts';
+import { cosignature, cosignatureView, cosigned } from './cosigned.ts';
 import { subjectOf } from './subject.ts';
 
 const hex = z.string().describe('Hex.');
@@ -28,8 +29,8 @@ export const proof = z.object({
   root: hex,
   root_hash: hex,
   updated_at: z.iso.datetime(),
-  checkpoint: z.string().describe('The signed note.'),
-  cosignatures: z.array(cosignature).describe('Of the checkpoint, by witnesses.'),
+  checkpoint: z.string().describe('The signed note, as the log alone signed it.'),
+  cosignatures: z.array(cosignature).describe('Of the checkpoint; `tlog_proof` has their lines too.'),
   tlog_proof: z.string().describe('The same as one c2sp.org/tlog-proof@v1 text.'),
   sigstore_bundle: z
     .looseObject({ mediaType: z.string() })
@@ -56,6 +57,7 @@ export async function proofAnswer(
   const hashes = found.hashes.map(toHex);
   const root = toHex(checkpoint.root);
   const leaf = entry.leaf.toString('utf8');
+  const cosignatures = await readCosignatures(pool, reader.logId, checkpoint.size);
   return {
     log_id: reader.logId,
     leaf_index: entry.index,
@@ -71,8 +73,9 @@ export async function proofAnswer(
     root_hash: root,
     updated_at: checkpoint.signedAt.toISOString(),
     checkpoint: checkpoint.note,
-    cosignatures: [],
-    tlog_proof: found.tlogProof,
+    cosignatures: cosignatures.map(cosignatureView),
+    // The checkpoint stands at its end.
+    tlog_proof: cosigned(found.tlogProof, cosignatures),
     ...(visible
       ? {
           ...subjectOf(entry),

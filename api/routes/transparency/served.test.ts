@@ -3,9 +3,13 @@ import { bundleFromJSON } from '@sigstore/bundle';
 import { TrustedRoot } from '@sigstore/protobuf-specs';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { generateLogKey } from '../../../attestation/keys/log-key.ts';
 import { nodeVerifiers } from '../../../attestation/keys/node-verifiers.ts';
+import { readCosignatures } from '../../../attestation/log/cosignatures.ts';
 import { fromHex } from '../../../domain/encoding.ts';
 import { openCheckpoint } from '../../../domain/log/checkpoint.ts';
+import { cosign, cosignerKey } from '../../../domain/log/cosignature.ts';
+import { parseNote } from '../../../domain/log/note.ts';
 import { treeHash } from '../../../domain/log/hash.ts';
 import { verifyConsistency, verifyInclusion } from '../../../domain/log/proof.ts';
 import { decodeEntryBundle } from '../../../domain/log/tile.ts';
@@ -15,6 +19,7 @@ import { OPERATOR_TOKEN, signedJob, testApi, testKey, type TestApi } from '../..
 import { attestedLog, type AttestedLog } from '../../../test/support/attested.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { putPending } from '../../../test/support/pending.ts';
+import { addCosignatures, setPolicy } from '../../../store/log-cosignatures.ts';
 import { createPool } from '../../../store/pool.ts';
 
 const hash = treeHash(nodeVerifiers.sha256);
@@ -353,6 +358,38 @@ describe('tiles', () => {
   });
 });
 
+test('cosignatures stand in the checkpoint, its history and the text of proofs, and not in what the log signed', async () => {
+  const { rows } = await api.db.pool.query<{ note: string }>(
+    'select note from log_checkpoints where size = $1',
+    [size],
+  );
+  const { note } = rows[0]!;
+  const key = generateLogKey().signerFor('witness.example');
+  const cosigner = cosignerKey(key.name, key.publicKey, nodeVerifiers.sha256);
+  const line = await cosign(parseNote(note).text, 1_700_000_000, { ...cosigner, sign: key.sign });
+  await addCosignatures(api.db.pool, log.head.logId, size, readCosignatures(note, line, [cosigner]));
+  const shownAs = {
+    name: 'witness.example',
+    key_id: Buffer.from(cosigner.id).toString('hex'),
+    line: line.trimEnd(),
+    signed_at: '2023-11-14T22:13:20.000Z',
+  };
+  expect((await api.get('/checkpoint')).text).toBe(note + line);
+  const { json } = await api.get(`${T}/proof?index=1`);
+  expect(json).toMatchObject({ checkpoint: note, cosignatures: [shownAs] });
+  expect(parseTlogProof(json.tlog_proof as string).checkpoint).toBe(note + line);
+  expect(json.sigstore_bundle.verificationMaterial.tlogEntries[0].inclusionProof.checkpoint.envelope).toBe(
+    note,
+  );
+  const listed = (await api.get(`${T}/checkpoints?limit=2`)).json.checkpoints;
+  expect(listed[0]).toMatchObject({ checkpoint: note, cosignatures: [shownAs] });
+  expect(listed[1].cosignatures).toEqual([]);
+  await setPolicy(api.db.pool, log.head.logId, 'log old+1+x\nwitness w witness.example+1+x\nquorum w\n');
+  const { policy, vkeys } = (await api.get('/.well-known/beacon-log.json')).json;
+  expect(policy).toBe(`log ${vkeys[0]}\nwitness w witness.example+1+x\nquorum w\n`);
+  await setPolicy(api.db.pool, log.head.logId, null);
+});
+
 test('the description names keys, policy and paths, and every path is served', async () => {
   const { json, headers } = await api.get('/.well-known/beacon-log.json', {
     origin: 'https://auditor.example',
@@ -367,6 +404,7 @@ test('the description names keys, policy and paths, and every path is served', a
     origin: log.head.origin,
     vkeys: [vkey],
     former_vkeys: [],
+    cosigner_vkey: null,
     receipt_keys: [{ key_id: keyId, ended: false }],
     policy: `log ${vkey}\nquorum none\n`,
   });

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { parseTilePath } from '../../../domain/log/tile.ts';
+import { readCosignatures } from '../../../store/log-cosignatures.ts';
+import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { stored, storedBytes, unchanged } from '../../openapi/route-schema.ts';
 import type { RouteApp } from '../app-type.ts';
 import { isKnown, nameOf } from '../conditional.ts';
+import { cosigned } from './cosigned.ts';
 import type { ServedLog } from './log.ts';
 
 const OPEN = { permission: 'read', mutates: false, anyOrigin: true } as const;
@@ -13,7 +16,7 @@ const IMMUTABLE = 'public, max-age=31536000, immutable';
 const MOMENTARY = 'public, max-age=1';
 
 /** What auditors read (C2SP tlog-tiles): any web page may, so that anybody's browser can audit. */
-export function registerTiles(app: RouteApp, findLog: () => Promise<ServedLog>): void {
+export function registerTiles(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
   app.get(
     '/checkpoint',
     {
@@ -23,7 +26,12 @@ export function registerTiles(app: RouteApp, findLog: () => Promise<ServedLog>):
         summary: 'The newest signed checkpoint (C2SP tlog-checkpoint).',
         description: 'Every web page may read it.',
         tags: ['transparency'],
-        response: { 200: stored('text/plain', 'A signed note: origin, size, root, signature.') },
+        response: {
+          200: stored(
+            'text/plain',
+            'A signed note: origin, size, root, signatures of the log and its cosigners.',
+          ),
+        },
         answerHeaders: { 200: ['Cache-Control'] },
         errors: ['log_not_found'],
       },
@@ -32,7 +40,11 @@ export function registerTiles(app: RouteApp, findLog: () => Promise<ServedLog>):
       const { reader } = await findLog();
       const checkpoint = await reader.newestCheckpoint();
       if (checkpoint === undefined) throw new ApiError('log_not_found');
-      return reply.type('text/plain; charset=utf-8').header('cache-control', MOMENTARY).send(checkpoint.note);
+      const cosignatures = await readCosignatures(pool, reader.logId, checkpoint.size);
+      return reply
+        .type('text/plain; charset=utf-8')
+        .header('cache-control', MOMENTARY)
+        .send(cosigned(checkpoint.note, cosignatures));
     },
   );
   app.get(

@@ -4,6 +4,7 @@ import { signsAt } from '../../../attestation/log/signers.ts';
 import { toBase64 } from '../../../domain/encoding.ts';
 import { parseVkey } from '../../../domain/log/vkey.ts';
 import { trustedRoot } from '../../../domain/receipt/trusted-root.ts';
+import { readFreshness, readPolicy } from '../../../store/log-cosignatures.ts';
 import { readKeys, readReceiptSpkis } from '../../../store/log-keys.ts';
 import type { Pool } from '../../../store/pool.ts';
 import type { RouteApp } from '../app-type.ts';
@@ -32,6 +33,12 @@ const document = z.object({
     .array(z.object({ key_id: z.string(), public_key: z.string().describe('PEM.'), ended: z.boolean() }))
     .describe('The keys that sign receipts (ECDSA P-256); `cosign` takes one with `--key`.'),
   trusted_root: z.looseObject({ mediaType: z.string() }).describe('For `cosign --trusted-root`.'),
+  cosigner_vkey: z
+    .string()
+    .nullable()
+    .describe(
+      "The operator's own cosigner, whose line tells when the checkpoint was the newest; null without one.",
+    ),
   policy: z.string().describe('Whose signatures a checkpoint needs (C2SP tlog-policy).'),
   minimum_index: z.int().describe('Entries from here on are served; none was ever removed.'),
   paths: z.object(Object.fromEntries(Object.keys(PATHS).map((name) => [name, z.string()]))),
@@ -68,6 +75,7 @@ export function registerWellKnown(app: RouteApp, pool: Pool, findLog: () => Prom
       );
       const vkeys = shown.filter((key) => signsAt(key, size)).map(({ vkey }) => vkey!);
       const all = shown.map(({ vkey }) => vkey!);
+      const [freshness, policy] = await Promise.all([readFreshness(pool), readPolicy(pool, head.logId)]);
       reply.header('cache-control', MINUTE);
       return {
         log_id: head.logId,
@@ -81,12 +89,21 @@ export function registerWellKnown(app: RouteApp, pool: Pool, findLog: () => Prom
           all.map((vkey) => parseVkey(vkey, nodeSha256)),
           nodeSha256,
         ),
-        policy: `${vkeys.map((vkey) => `log ${vkey}\n`).join('')}quorum none\n`,
+        cosigner_vkey: freshness?.vkey ?? null,
+        policy: policyOf(vkeys, policy),
         minimum_index: 0,
         paths: PATHS,
       };
     },
   );
+}
+
+/** What the operator configured, for the log as it is signed now; without witnesses the log's own signature is enough. */
+function policyOf(vkeys: readonly string[], configured: string | null): string {
+  const logs = vkeys.map((vkey) => `log ${vkey}\n`).join('');
+  if (configured === null) return `${logs}quorum none\n`;
+  const others = configured.split('\n').filter((line) => !/^\s*log\s/.test(line));
+  return `${logs}${others.join('\n').trimEnd()}\n`;
 }
 
 function pem(spki: Uint8Array): string {
