@@ -19,7 +19,6 @@ export interface KuboOptions {
 export interface Kubo extends PublishTarget {
   /** Imports and pins; throws unless the root that Kubo read is `cid`. */
   importCar(cid: string, car: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
-  unpin(cid: string, signal: AbortSignal): Promise<void>;
   version(signal: AbortSignal): Promise<string>;
   /** Where other nodes reach it; none while it is offline. */
   addresses(signal: AbortSignal): Promise<string[]>;
@@ -31,6 +30,8 @@ const PROVIDE_MS = 2 * 60_000;
 const QUICK_MS = 15_000;
 /** What Kubo answers to `provide` when it runs with `--offline` or without routing. */
 const OFFLINE = /offline|online mode|routing system|no providers?|cannot provide/i;
+
+const NOT_PINNED = /not pinned/i;
 
 const link = z.object({ '/': z.string() });
 const imported = z.object({ Root: z.object({ Cid: link, PinErrorMsg: z.string().optional() }).optional() });
@@ -77,8 +78,10 @@ export function createKubo({ name, url, authorization }: KuboOptions): Kubo {
       if (root.PinErrorMsg !== undefined && root.PinErrorMsg !== '')
         throw new PublishError('refused', `Kubo did not pin ${cid}: ${root.PinErrorMsg}`);
     },
-    async unpin(cid, signal) {
-      await rpc(`pin/rm?arg=${cid}`, signal);
+    async remove(cid, signal) {
+      await rpc(`pin/rm?arg=${cid}`, signal).catch((error: unknown) => {
+        if (!(error instanceof PublishError && NOT_PINNED.test(error.message))) throw error;
+      });
     },
     async version(signal) {
       return versionAnswer.parse(parsed(await rpc('version', signal))).Version;

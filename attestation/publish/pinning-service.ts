@@ -79,6 +79,12 @@ export function createPinningService({
   return {
     name,
     kind: 'pinning',
+    async remove(cid, signal) {
+      const statuses = 'queued,pinning,pinned,failed';
+      const { json } = await ask('GET', `pins?cid=${cid}&status=${statuses}`, signal);
+      for (const { requestid } of understood(pinList, json).results)
+        await ask('DELETE', `pins/${encodeURIComponent(requestid)}`, signal);
+    },
     async publish(tree: Tree, signal): Promise<Facts> {
       let found = await find(tree, signal);
       if (found?.status === 'failed') {

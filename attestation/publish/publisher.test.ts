@@ -106,6 +106,9 @@ describeNeeding('to a real Kubo', program.missing, () => {
     const path = `${facts.directory_cid}/executions/${executions[0].id}/files/notes/answer.html`;
     const read = await fetch(`${kubo.url}/api/v0/cat?arg=${path}`, { method: 'POST' });
     expect(Buffer.from(await read.arrayBuffer()).equals(large)).toBe(true);
+    // A second time nothing is left to be removed.
+    for (let i = 0; i < 2; i++) await target().remove(facts.directory_cid, signal);
+    expect(await pins()).not.toContain(facts.directory_cid);
     // Nothing is due, so nothing is done.
     expect(await publisher.batch('kubo', signal)).toEqual({ tried: 0, more: false });
     const counted = await metrics.ipfsPinOperations.get();
@@ -258,6 +261,8 @@ describe('to pinning services', () => {
     expect((await factsOf(job)).publications[0]).toMatchObject({ pinned_at: expect.any(String), note: null });
     expect(await toldOf(job)).toEqual(['ipfs.stored', 'ipfs.pinned']);
     expect(services[0]!.requests.filter((one) => one.startsWith('POST'))).toHaveLength(1);
+    for (let i = 0; i < 2; i++) await targets()[0]!.remove(cid, signal);
+    expect(services[0]!.pins).toEqual([]);
   });
 
   test('as many services hold a tree as the replication factor says; one that fails is replaced', async () => {

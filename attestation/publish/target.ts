@@ -7,6 +7,11 @@ export interface PublishTarget {
    * is there already is success. Throws PublishError.
    */
   publish(tree: Tree, signal: AbortSignal): Promise<Facts>;
+  /**
+   * Asks the place to keep it no longer; what it does not keep is success. Copies that others fetched persist. Throws
+   * PublishError.
+   */
+  remove(cid: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface Tree {

@@ -125,7 +125,7 @@ async function checkKubo(
     return { value: undefined, note: `Kubo read and pinned the same root` };
   });
   await step('tidy up', async () => {
-    await kubo.unpin(root, signal);
+    await kubo.remove(root, signal);
     return { value: undefined, note: 'unpinned there; its garbage collection does the rest' };
   });
 }
