@@ -30,7 +30,7 @@ export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> 
        select $1, * from unnest($5::int[], $6::bigint[], $7::bytea[], $8::bytea[])
      ), head as (
        update log_state set size = $9, root = $10, updated_at = now()
-       where log_id = $1 and size = $4 and root = $11 returning size
+       where log_id = $1 and size = $4 and root = $11 and closed_at is null returning size
      )
      select (select count(*)::int from entries) as entries, (select count(*)::int from head) as moved`,
     [
@@ -74,10 +74,10 @@ export async function publishCheckpoint(
   const { rows } = await db.query<{ shown: number; forked: boolean }>(
     `with signed as (
        insert into log_checkpoints (log_id, size, root, note)
-       select log_id, $2, $3, $4 from log_state where log_id = $1 and size >= $2
+       select log_id, $2, $3, $4 from log_state where log_id = $1 and size >= $2 and closed_at is null
        on conflict do nothing
      ), shown as (
-       update log_state set published = case when $5 then greatest(published, $2) else published end where log_id = $1 and size >= $2 returning log_id
+       update log_state set published = case when $5 then greatest(published, $2) else published end where log_id = $1 and size >= $2 and closed_at is null returning log_id
      )
      select (select count(*)::int from shown) as shown,
             exists (select from log_checkpoints where log_id = $1 and size = $2 and root <> $3) as forked`,

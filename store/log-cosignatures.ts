@@ -89,7 +89,7 @@ export const FRESHNESS_AGE = `(
 
 export async function readFreshness(db: Queryable): Promise<Freshness | undefined> {
   const { rows } = await db.query<Freshness>(
-    `select cosigner_vkey as vkey, ${FRESHNESS_AGE} as "ageSeconds" from log_state s limit 1`,
+    `select cosigner_vkey as vkey, ${FRESHNESS_AGE} as "ageSeconds" from log_state s where closed_at is null`,
   );
   return rows[0];
 }

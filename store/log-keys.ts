@@ -96,7 +96,8 @@ export async function addFirstReceiptKey(pool: Pool, logId: string, entry: NewKe
   });
 }
 
-async function insertKeyEntry(tx: Transaction, logId: string, entry: NewKeyEntry): Promise<void> {
+/** Stores a key entry with its envelope, pending. */
+export async function insertKeyEntry(tx: Transaction, logId: string, entry: NewKeyEntry): Promise<void> {
   const { keyId, version, purpose, signer, vkey, spki, dsse, dsseDigest, dsseCid, leaf } = entry;
   await tx.query('insert into blocks (digest, bytes) values ($1, $2) on conflict do nothing', [
     dsseDigest,

@@ -4,7 +4,7 @@ import { withTransaction, type Pool, type Queryable, type Transaction } from './
 export const LOG_LOCK = 7_235_091_450;
 
 export type LogStoreErrorCode =
-  'fsync_off' | 'head_moved' | 'batch_incomplete' | 'checkpoint_forked' | 'key_refused' | 'several_logs';
+  'fsync_off' | 'head_moved' | 'batch_incomplete' | 'checkpoint_forked' | 'key_refused' | 'not_open';
 
 export class LogStoreError extends Error {
   override readonly name = 'LogStoreError';
@@ -25,16 +25,18 @@ export interface LogHead {
   vkey: string | null;
   /** What remembers the last signed head outside the database; null until the sequencer first led. */
   rollbackGuard: RollbackGuard | null;
+  /** There are closed logs before it. */
+  followsOthers: boolean;
 }
 
 export type RollbackGuard = 'file' | 'none';
 
-const HEAD = 'log_id as "logId", origin, size, root, vkey, rollback_guard as "rollbackGuard"';
+const HEAD = `log_id as "logId", origin, size, root, vkey, rollback_guard as "rollbackGuard",
+  exists (select from log_state where closed_at is not null) as "followsOthers"`;
 
-/** The one log of this database, if it was made. */
+/** The log of this database that grows, if it was made. */
 export async function findLog(db: Queryable): Promise<LogHead | undefined> {
-  const { rows } = await db.query<LogHead>(`select ${HEAD} from log_state limit 2`);
-  if (rows.length > 1) throw new LogStoreError('several_logs', 'this version keeps one log in a database');
+  const { rows } = await db.query<LogHead>(`select ${HEAD} from log_state where closed_at is null`);
   return rows[0];
 }
 
@@ -52,7 +54,7 @@ export async function createLog(
       log.origin,
       log.root,
     ]);
-    return { ...log, size: 0, vkey: null, rollbackGuard: null };
+    return { ...log, size: 0, vkey: null, rollbackGuard: null, followsOthers: false };
   });
 }
 
@@ -134,7 +136,7 @@ export async function readSequencer(db: Queryable): Promise<SequencerSaid | unde
   }>(
     `select sequencer as state, rollback_guard as "rollbackGuard", refusal_code as code, refusal as message,
             sequencer_at as at, extract(epoch from now() - met_at)::float8 as "metSecondsAgo"
-     from log_state where sequencer is not null limit 1`,
+     from log_state where sequencer is not null and closed_at is null`,
   );
   const row = rows[0];
   if (row === undefined) return undefined;

@@ -121,16 +121,16 @@ export async function readGauges(db: Queryable): Promise<Gauges> {
        outbox.waiting as "outboxUnpublished", outbox.age as "outboxOldestAgeSeconds",
        pending.waiting as "logPending", pending.age as "logPendingOldestAgeSeconds",
        feed.waiting as "feedUnpositioned", feed.age as "feedOldestAgeSeconds",
-       (select sum(size)::bigint from log_state) as "logSize",
-       (select sum(published)::bigint from log_state) as "logPublishedSize",
-       (select max(${FRESHNESS_AGE}) from log_state s) as "logFreshnessAgeSeconds",
+       (select size from log_state where closed_at is null) as "logSize",
+       (select published from log_state where closed_at is null) as "logPublishedSize",
+       (select ${FRESHNESS_AGE} from log_state s where closed_at is null) as "logFreshnessAgeSeconds",
        ${STORAGE_BYTES} as "storageBytes"
      from (
        select count(*) as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age
        from outbox where kind = 'start' and sends <> 1
      ) as outbox, (
        select count(*) as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age
-       from log_pending
+       from log_pending where refused is null
      ) as pending, (
        select count(*) as waiting, coalesce(extract(epoch from now() - min(recorded_at)), 0)::float8 as age
        from events where position is null

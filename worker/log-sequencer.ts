@@ -4,8 +4,9 @@ import { loadCosigner } from '../attestation/keys/cosigner-key.ts';
 import type { KeySource } from '../attestation/keys/key-file.ts';
 import { loadLogKeyring, type LogKeyring } from '../attestation/keys/log-keyring.ts';
 import { nodeSha256 } from '../attestation/keys/node-verifiers.ts';
-import { fileGuard } from '../attestation/log/guard.ts';
+import { fileGuard, forgettingClosed } from '../attestation/log/guard.ts';
 import { openLog } from '../attestation/log/open.ts';
+import { setAsideKeys } from '../attestation/keys/set-aside.ts';
 import { startSequencer, type Sequencer } from '../attestation/log/sequencer.ts';
 import type { Witnessing } from '../attestation/log/witnesses.ts';
 import { folderMemory } from '../attestation/witness/memory.ts';
@@ -13,6 +14,7 @@ import { SettingsError } from '../config/settings.ts';
 import type { Values } from '../config/variables.ts';
 import { parsePolicy } from '../domain/log/policy.ts';
 import type { Log } from '../observability/log.ts';
+import { listClosedLogs, readClosedVkeys } from '../store/log-close.ts';
 import { setPolicy } from '../store/log-cosignatures.ts';
 import type { LogHead } from '../store/log-state.ts';
 import type { Process } from './compose.ts';
@@ -25,7 +27,7 @@ export interface LogSequencer {
 
 /** The sequencer with its keys, its memories outside the database, and its witnesses, as the settings say. */
 export async function startLogSequencer(
-  { pool, notifier, wakeups, events, use }: Process,
+  { pool, notifier, wakeups, events, use, fail }: Process,
   databaseUrl: string,
   settings: Values,
   log: Log,
@@ -37,13 +39,13 @@ export async function startLogSequencer(
   });
   const logHead = await openLog(pool, { origin: settings.LOG_ORIGIN ?? undefined });
   const { logId, origin } = logHead;
-  const logKeys = await loadLogKeyring(
-    {
-      current: key(settings.BEACON_LOG_KEY_PEM, 'log.pem'),
-      next: key(settings.BEACON_LOG_NEXT_KEY_PEM, 'log.next.pem'),
-    },
-    { logIsNew: logHead.vkey === null && logHead.size === 0 },
-  );
+  const sources = {
+    current: key(settings.BEACON_LOG_KEY_PEM, 'log.pem'),
+    next: key(settings.BEACON_LOG_NEXT_KEY_PEM, 'log.next.pem'),
+  };
+  const logIsNew = logHead.vkey === null && logHead.size === 0;
+  if (logIsNew) await setAsideKeys(Object.values(sources), await readClosedVkeys(pool));
+  const logKeys = await loadLogKeyring(sources, { logIsNew });
   const policy = await readPolicyFile(settings.LOG_POLICY_FILE, origin);
   if (policy === undefined && settings.LOG_WITNESS_MODE === 'wait')
     throw new SettingsError('LOG_WITNESS_MODE=wait needs a LOG_POLICY_FILE that says for whom');
@@ -56,7 +58,11 @@ export async function startLogSequencer(
       logKeys,
       notifier,
       wakeups,
-      guard: fileGuard(path.join(state, 'log-guard.json')),
+      guard: forgettingClosed(fileGuard(path.join(state, 'log-guard.json')), async (closed) =>
+        (await listClosedLogs(pool)).some((log) => log.origin === closed),
+      ),
+      // Whoever supervises this process starts it again, with the log that follows.
+      closed: fail,
       cosigner: {
         signer: await loadCosigner(
           key(settings.BEACON_COSIGNER_KEY_PEM, 'cosigner.pem'),

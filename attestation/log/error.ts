@@ -3,6 +3,7 @@ export type LogServiceErrorCode =
   | 'origin_invalid'
   | 'rollback_detected'
   | 'log_inconsistent'
+  | 'log_closed'
   | 'no_checkpoint'
   | 'not_in_log'
   | 'pending';

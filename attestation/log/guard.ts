@@ -42,6 +42,17 @@ export function fileGuard(file: string, faults: Faults = noFaults): Guard {
   };
 }
 
+/** As `guard`, but what it remembers of a log that was closed since holds nobody up: the log after it names that. */
+export function forgettingClosed(guard: Guard, isClosed: (origin: string) => Promise<boolean>): Guard {
+  return {
+    async read() {
+      const head = await guard.read();
+      return head !== undefined && (await isClosed(head.origin)) ? undefined : head;
+    },
+    write: (head) => guard.write(head),
+  };
+}
+
 function parse(text: string, file: string): GuardedHead {
   let value: Partial<Record<'origin' | 'size' | 'root' | 'checkpoint', unknown>> = {};
   try {

@@ -1,21 +1,25 @@
 /** One term of a sequencer: loads the log, signs what stands without a checkpoint, then appends until the term ends. */
-import { formatVkey } from '../../domain/log/vkey.ts';
+import { equalBytes } from '../../domain/encoding.ts';
+import { formatVkey, parseVkey } from '../../domain/log/vkey.ts';
 import { pause } from '../../domain/pause.ts';
 import { logKeyId } from '../../domain/receipt/key-statement.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
 import type { Log } from '../../observability/log.ts';
+import { readClosedVkeys } from '../../store/log-close.ts';
 import { countWaitingForKey } from '../../store/log-pending.ts';
-import { findLog, fixVkey, requireDurability } from '../../store/log-state.ts';
+import { fixVkey, requireDurability } from '../../store/log-state.ts';
 import type { SignedHead } from '../../store/log-append.ts';
 import type { Notifier, Wakeups } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
 import type { LogKeyring } from '../keys/log-keyring.ts';
+import { KeyError } from '../keys/error.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { appendPending, type Appended } from './append.ts';
 import type { Faults } from './faults.ts';
 import type { Guard } from './guard.ts';
 import { loadLog, type LoadedLog } from './load.ts';
 import { keepFresh, type OwnCosigner } from './freshness.ts';
+import { requireOpen } from './open.ts';
 import { publishHead } from './publish.ts';
 import { checkpointSigners } from './signers.ts';
 import { together } from './together.ts';
@@ -27,7 +31,7 @@ const CHECKPOINT_SPACING_MS = 20;
 const POLL_MS = 50;
 /** How often entries that wait for a key are looked for and told. */
 const WAITING_CHECK_MS = 30_000;
-/** A log key that is to start is looked for so often. */
+/** A log key that is to start, and whether the log was closed, is looked for so often. */
 const KEY_CHECK_MS = 1_000;
 
 export interface LeadOptions {
@@ -60,7 +64,7 @@ export interface LeadProgress {
 export async function lead(options: LeadOptions, term: AbortSignal, progress: LeadProgress): Promise<void> {
   const { pool, logId, logKeys, guard, faults, log } = options;
   await requireDurability(pool);
-  const { origin, vkey } = (await findLog(pool))!;
+  const { origin, vkey } = await requireOpen(pool, logId);
   if (vkey === null) await fixFirstKey(options, origin);
   let loaded: LoadedLog = await loadLog(pool, logId, guard);
   const show = options.witnessing?.mode !== 'wait';
@@ -109,9 +113,16 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
   await together(term, works);
 }
 
-/** The key with which a log begins is its identity from then on. */
+/** The key with which a log begins is its identity from then on. No key signs a second log after its first was closed. */
 async function fixFirstKey({ pool, logId, logKeys }: LeadOptions, origin: string): Promise<void> {
   const signer = logKeys.first.signerFor(origin);
+  const closed = (await readClosedVkeys(pool)).map((vkey) => parseVkey(vkey, nodeSha256));
+  const used = closed.find(({ publicKey }) => equalBytes(publicKey, signer.publicKey));
+  if (used !== undefined)
+    throw new KeyError(
+      'log_key_missing',
+      `the key here signed ${used.name}, which was closed: a new log needs a new key`,
+    );
   await fixVkey(pool, logId, formatVkey(signer), logKeyId(signer, nodeSha256));
 }
 
@@ -136,9 +147,10 @@ function createWaitingCheck({ pool, logId, logKeys, log }: LeadOptions) {
   let nextKeyCheck = performance.now();
   return async (missingKeys: readonly string[]): Promise<void> => {
     const now = performance.now();
-    if (missingKeys.length > 0 && now >= nextKeyCheck) {
+    if (now >= nextKeyCheck) {
       nextKeyCheck = now + KEY_CHECK_MS;
-      await logKeys.reload();
+      await requireOpen(pool, logId);
+      if (missingKeys.length > 0) await logKeys.reload();
     }
     if (now < nextCheck) return;
     nextCheck = now + WAITING_CHECK_MS;

@@ -2,12 +2,12 @@ import { equalBytes } from '../../domain/encoding.ts';
 import { Frontier } from '../../domain/log/frontier.ts';
 import { treeHash } from '../../domain/log/hash.ts';
 import { readKeys, type KeyState } from '../../store/log-keys.ts';
-import { findLog } from '../../store/log-state.ts';
 import { readHashes } from '../../store/log-tiles.ts';
 import type { Pool } from '../../store/pool.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { LogServiceError } from './error.ts';
 import { checkGuard, type Guard } from './guard.ts';
+import { requireOpen } from './open.ts';
 import { createLogReader } from './reader.ts';
 
 /** What a sequencer holds in memory of the log that it leads. */
@@ -20,9 +20,7 @@ export interface LoadedLog {
 
 /** Rebuilds the right edge of the tree from the tables and refuses when it does not lead to the stored root. */
 export async function loadLog(pool: Pool, logId: string, guard: Guard | undefined): Promise<LoadedLog> {
-  const head = await findLog(pool);
-  if (head?.logId !== logId)
-    throw new LogServiceError('log_inconsistent', `the log ${logId} is not in the database`);
+  const head = await requireOpen(pool, logId);
   await checkGuard(await guard?.read(), head, createLogReader(pool, logId).rootAt);
   const tiles = await readHashes(pool, logId, Frontier.ranges(head.size));
   const frontier = Frontier.restore(head.size, tiles, treeHash(nodeSha256));

@@ -30,16 +30,24 @@ export async function openLog(
   return log;
 }
 
+/** Throws LogServiceError `log_closed` when another log follows this one. */
+export async function requireOpen(pool: Pool, logId: string): Promise<LogHead> {
+  const head = await findLog(pool);
+  if (head?.logId === logId) return head;
+  throw new LogServiceError('log_closed', `the log ${logId} was closed; it is never signed again`);
+}
+
 /** Log ids are derived, so that two logs of one origin cannot stand side by side. */
 function logIdOf(origin: string): string {
   return toHex(nodeSha256(utf8(origin)).subarray(0, 8));
 }
 
-function newLog(origin: string) {
+/** A log that is to be made. */
+export function newLog(origin: string) {
   return { logId: logIdOf(origin), origin, root: nodeSha256(new Uint8Array()) };
 }
 
 /** A host name and nothing else: stock cosign takes a log's name from the host of a URL (docs/verify.md). */
-function defaultOrigin(): string {
+export function defaultOrigin(): string {
   return `${randomBytes(6).toString('hex')}.beacon.local`;
 }

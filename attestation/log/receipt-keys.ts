@@ -17,10 +17,13 @@ import { buildFirstKeyStart, buildKeyEnd, buildKeyStart, type SignedStatement } 
  * which its end entry is made, so that entry is the last of it.
  */
 export async function registerFirstReceiptKey(pool: Pool, logId: string, key: ReceiptKey): Promise<void> {
-  const start = keyEntry(key.id, 1, key.spki, await buildFirstKeyStart(key));
-  await addFirstReceiptKey(pool, logId, start);
+  await addFirstReceiptKey(pool, logId, receiptKeyStart(key, await buildFirstKeyStart(key)));
   await requireLive(pool, logId, key.id);
 }
+
+/** The entry with which the first receipt key of a log starts. */
+export const receiptKeyStart = (key: ReceiptKey, signed: SignedStatement): NewKeyEntry =>
+  keyEntry(key.id, 1, key.spki, signed);
 
 /** Makes `next` a receipt key of the log after `newest`; false when it is one already. Both sign the entry. */
 export async function startReceiptKey(

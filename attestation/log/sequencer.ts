@@ -17,12 +17,15 @@ import { leadLog } from '../../store/log-leader.ts';
 import { KeyError } from '../keys/error.ts';
 import { LogServiceError } from './error.ts';
 import { lead, type LeadOptions, type LeadProgress } from './lead.ts';
+import { requireOpen } from './open.ts';
 
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 
 export interface SequencerOptions extends LeadOptions {
   databaseUrl: string;
+  /** Called when the log was closed: this sequencer has ended, and another log needs another. */
+  closed?: ((error: Error) => void) | undefined;
 }
 
 export interface SequencerStatus {
@@ -67,6 +70,12 @@ export function startSequencer(options: SequencerOptions): Sequencer {
         if (!isStopped()) log.warn({ log_id: logId }, 'the lead of the log was lost');
       } catch (error) {
         if (isStopped()) break;
+        if (error instanceof LogServiceError && error.code === 'log_closed') {
+          status.error = error.message;
+          log.warn({ log_id: logId }, 'the log was closed');
+          options.closed?.(error);
+          break;
+        }
         await stepBack(error);
         await pause(isOwnFault(error) ? RETRY_MAX_MS : retryMs, stopped);
         retryMs = Math.min(2 * retryMs, RETRY_MAX_MS);
@@ -83,7 +92,11 @@ export function startSequencer(options: SequencerOptions): Sequencer {
     log.fatal({ err: error, log_id: logId }, 'the log is not signed any more');
     await say('refusing', { code: error.code, message: error.message });
     if (isOwnFault(error)) throw error;
-    await aborted(term);
+    // The one way on besides another database: its operator closes the log.
+    while (!term.aborted) {
+      await requireOpen(pool, logId);
+      await pause(RETRY_MAX_MS, term);
+    }
   }
 
   async function stepBack(error: unknown): Promise<void> {
@@ -131,11 +144,4 @@ function isFinal(error: unknown): error is LogServiceError | LogStoreError {
 /** Another process may hold what this one lacks. */
 function isOwnFault(error: unknown): error is KeyError {
   return error instanceof KeyError && error.code === 'log_key_missing';
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

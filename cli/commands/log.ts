@@ -59,4 +59,15 @@ export function logCommands(program: Command, run: Run): void {
     ),
     ['beacon log retire-log-key'],
   );
+  examples(
+    log
+      .command('close')
+      .description('end this log for ever, and begin another that names its last checkpoint')
+      .option('--origin <origin>', 'of the log that follows (default: made)')
+      .option('--yes', 'mean it')
+      .action((options: { origin?: string; yes?: boolean }, command: Command) =>
+        run(command, async (context) => (await import('../log/close.ts')).closeTheLog(context, options)),
+      ),
+    ['beacon log close --yes', 'beacon log close --origin beacon.example.com/log2 --yes'],
+  );
 }

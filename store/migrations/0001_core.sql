@@ -341,6 +341,8 @@ create table log_state (
   sequencer_at timestamptz,
   -- The verifier key by which the operator's own cosigner says every minute that the newest checkpoint is the newest.
   cosigner_vkey text,
+  -- A closed log is read, and never signed again; the one that follows it names its last known checkpoint in entry 0.
+  closed_at timestamptz,
   -- Whose cosignatures the operator asks for (C2SP tlog-policy).
   policy text,
   -- Checkpoints up to this size were looked at when old ones were taken away.
@@ -350,6 +352,8 @@ create table log_state (
   met_at timestamptz,
   updated_at timestamptz not null default now()
 );
+-- One log grows; all others were closed.
+create unique index log_state_open on log_state ((true)) where closed_at is null;
 create table log_pending (
   id bigint generated always as identity primary key,
   log_id text not null,
@@ -394,6 +398,9 @@ begin
   where a.subject_kind <> 'key' limit 1;
   if ended is not null then
     raise exception 'the key % has ended', ended using errcode = 'BK001';
+  end if;
+  if exists (select from added a join beacon.log_state s on s.log_id = a.log_id where s.closed_at is not null) then
+    raise exception 'the log was closed' using errcode = 'BK002';
   end if;
   return null;
 end $$;

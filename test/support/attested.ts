@@ -5,6 +5,7 @@ import { generateLogKey, type LogKey } from '../../attestation/keys/log-key.ts';
 import { fixedLogKeyring } from '../../attestation/keys/log-keyring.ts';
 import { generateReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import { openLog } from '../../attestation/log/open.ts';
+import { createLogReader } from '../../attestation/log/reader.ts';
 import { registerFirstReceiptKey } from '../../attestation/log/receipt-keys.ts';
 import { startSequencer, type Sequencer } from '../../attestation/log/sequencer.ts';
 import { fixedSigning } from '../../attestation/receipt/signing.ts';
@@ -12,7 +13,7 @@ import type { Region } from '../../domain/jobspec/region.ts';
 import { createBusinessEvents } from '../../observability/events.ts';
 import { createLogger } from '../../observability/log.ts';
 import { createMetrics } from '../../observability/metrics.ts';
-import { findLog, type LogHead } from '../../store/log-state.ts';
+import type { LogHead } from '../../store/log-state.ts';
 import { createNotifier, createWakeups } from '../../store/notify.ts';
 import { appendAttemptLogs } from '../../store/attempt-logs.ts';
 import { beginAttempt } from '../../store/begin-attempt.ts';
@@ -29,14 +30,13 @@ export interface AttestedLog extends AsyncDisposable {
   endJob(jobId: string, output?: string, file?: Uint8Array): Promise<void>;
   /** From here on pending entries are appended. */
   startSequencing(): Sequencer;
-  /** Waits until the log has at least `size` entries. */
+  /** Waits until the log shows at least `size` entries. */
   sizeReaches(size: number): Promise<void>;
 }
 
 /** The real way from staged outcomes to a signed log on `db`, without a workflow around it. */
-export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
+export async function attestedLog(db: TestDatabase, key = generateReceiptKey()): Promise<AttestedLog> {
   const log = createLogger('test', 'silent');
-  const key = generateReceiptKey();
   const logKey = generateLogKey();
   const head = await openLog(db.pool);
   await registerFirstReceiptKey(db.pool, head.logId, key);
@@ -125,7 +125,11 @@ export async function attestedLog(db: TestDatabase): Promise<AttestedLog> {
       return sequencer;
     },
     async sizeReaches(size) {
-      await eventually(async () => ((await findLog(db.pool))!.size >= size ? true : undefined));
+      // Shown, not only there: it is signed after it is committed.
+      const reader = createLogReader(db.pool, head.logId);
+      await eventually(async () =>
+        ((await reader.newestCheckpoint())?.size ?? 0) >= size ? true : undefined,
+      );
     },
     async [Symbol.asyncDispose]() {
       for (const sequencer of sequencers) await sequencer[Symbol.asyncDispose]();

@@ -14,7 +14,7 @@ import { gone } from '../streamed.ts';
 import { findExecution } from '../executions/find.ts';
 import { viewerOf } from '../viewer.ts';
 import { createBundleTurns } from './bundle-turns.ts';
-import type { ServedLog } from './log.ts';
+import { readerOf, type ServedLog } from './log.ts';
 import { logProblem } from './problem.ts';
 
 const READ = { permission: 'read', mutates: false } as const;
@@ -54,7 +54,7 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
     },
     async (request, reply) => {
       const execution = await findExecution(pool, request.params.id, request.principal);
-      const { reader } = await findLog();
+      const reader = await readerOf(pool, await findLog(), { executionId: execution.id });
       const bundle = await executionBundle(pool, reader, execution.id).catch(logProblem);
       if (bundle === undefined) throw notReady();
       const text = JSON.stringify(bundle);
@@ -92,7 +92,7 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
     async (request, reply) => {
       const job = await getJobState(pool, request.params.id, viewerOf(request.principal));
       if (job === undefined) throw new ApiError('job_not_found');
-      const { reader } = await findLog();
+      const reader = await readerOf(pool, await findLog(), { jobId: job.id });
       const signal = gone(reply);
       const bundle = await turns.start(signal, () => jobBundle(pool, reader, job.id)).catch(logProblem);
       if (bundle === undefined) throw notReady();

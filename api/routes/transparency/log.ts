@@ -1,4 +1,5 @@
 import { createLogReader, type LogReader } from '../../../attestation/log/reader.ts';
+import { findClosedLogOf } from '../../../store/log-close.ts';
 import { findLog, type LogHead } from '../../../store/log-state.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
@@ -15,7 +16,18 @@ export function createLogFinder(pool: Pool): () => Promise<ServedLog> {
   return async () => {
     const head = await findLog(pool);
     if (head === undefined) throw new ApiError('log_not_found');
-    reader ??= createLogReader(pool, head.logId);
+    if (reader?.logId !== head.logId) reader = createLogReader(pool, head.logId);
     return { head, reader };
   };
+}
+
+/** What reads the log in which the entries of an execution, job or CID stand: the one that grows, or one that was closed. */
+export async function readerOf(
+  pool: Pool,
+  { head, reader }: ServedLog,
+  subject: { executionId?: string; cid?: string; jobId?: string },
+): Promise<LogReader> {
+  if (!head.followsOthers) return reader;
+  const closed = await findClosedLogOf(pool, subject);
+  return closed === undefined ? reader : createLogReader(pool, closed);
 }

@@ -9,7 +9,7 @@ import type { RouteApp } from '../app-type.ts';
 import { prefersText } from '../negotiate.ts';
 import { viewerOf } from '../viewer.ts';
 import { createLogGrowth } from './growth.ts';
-import type { ServedLog } from './log.ts';
+import { readerOf, type ServedLog } from './log.ts';
 import { isMissing, logProblem } from './problem.ts';
 import { proof, proofAnswer } from './proof-answer.ts';
 import { seesSubject, visibleCid, visibleExecution } from './subject.ts';
@@ -85,7 +85,7 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: () => Promise<
     },
     async (request, reply) => {
       const { index, execution_id: execution, ipfs_cid: cid, tree_size: size, wait = 0 } = request.query;
-      const { reader } = await findLog();
+      const served = await findLog();
       const viewer = viewerOf(request.principal);
       const asked: Promise<EntryQuery>[] = [];
       if (index !== undefined) asked.push(Promise.resolve({ index }));
@@ -95,6 +95,8 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: () => Promise<
         asked.push(visibleCid(pool, cid, viewer).then((visible) => ({ cid: visible })));
       const queries = await Promise.all(asked);
       if (queries.length === 0) throw new ApiError('proof_subject_missing');
+      // An index alone is one of the log that grows.
+      const reader = await readerOf(pool, served, Object.assign({}, ...queries) as EntryQuery);
       const entries = await awaited(reader, wait, () =>
         Promise.all(queries.map((query) => reader.entry(query))),
       );

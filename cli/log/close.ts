@@ -1,0 +1,62 @@
+import path from 'node:path';
+import { loadReceiptKey } from '../../attestation/keys/receipt-key.ts';
+import { closeAndFollow } from '../../attestation/log/close.ts';
+import { fileGuard } from '../../attestation/log/guard.ts';
+import { isKeyName } from '../../domain/log/vkey.ts';
+import { listClosedLogs } from '../../store/log-close.ts';
+import type { Context } from '../context.ts';
+import { CliError } from '../failure.ts';
+import { printable } from '../text/printable.ts';
+import { withLog } from './database.ts';
+
+/** `beacon log close`: this log is never signed again, and another one follows it. */
+export async function closeTheLog(
+  context: Context,
+  options: { origin?: string; yes?: boolean },
+): Promise<undefined> {
+  if (options.origin !== undefined && !isKeyName(options.origin))
+    throw new CliError('usage', '--origin has white space or a plus');
+  await withLog(context, async ({ pool, log, keys }) => {
+    if (options.yes !== true) {
+      throw new CliError(
+        'usage',
+        `this ends ${log.origin} for ever; every proof of it stays, and nothing is added`,
+        {
+          next: 'say --yes to mean it (docs/runbook.md, Closing a log)',
+        },
+      );
+    }
+    if (log.followsOthers && log.size === 0)
+      throw new CliError('refused', `${log.origin} has no entry yet: there is nothing to close`);
+    const origins = [log.origin, ...(await listClosedLogs(pool)).map(({ origin }) => origin)];
+    if (options.origin !== undefined && origins.includes(options.origin))
+      throw new CliError('usage', `${options.origin} is the origin of a log already`);
+    const key = await loadReceiptKey(keys.receipt);
+    const guard = fileGuard(path.join(context.stateDir, 'log-guard.json'));
+    const { next, continues, moved, left } = await closeAndFollow(pool, log, key, {
+      guard,
+      origin: options.origin,
+    });
+    if (context.json) {
+      context.document({
+        closed: log.origin,
+        size: continues.size,
+        root: continues.root,
+        origin: next.origin,
+        log_id: next.logId,
+        receipt_key_id: key.id,
+        moved,
+        left,
+      });
+      return;
+    }
+    context.line(`closed ${printable(log.origin)} at ${continues.size} entries`);
+    context.line(`${next.origin} follows; its entry 0 names the last checkpoint, signed by ${key.id}`);
+    context.note(`${moved} pending entries go into it; ${left} of other receipt keys cannot`);
+    context.note(
+      'relays end by themselves and begin the new log, with a new key, when they are started again',
+    );
+    context.note('a BEACON_LOG_KEY_PEM has to be replaced, and a LOG_ORIGIN to name the new origin');
+  });
+  return undefined;
+}

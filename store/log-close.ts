@@ -1,0 +1,94 @@
+import { insertKeyEntry, type NewKeyEntry } from './log-keys.ts';
+import { LOG_LOCK, LogStoreError } from './log-state.ts';
+import { withTransaction, type Pool, type Queryable } from './pool.ts';
+
+/** A log that is read and never signed again. */
+export interface ClosedLog {
+  logId: string;
+  origin: string;
+  closedAt: Date;
+}
+
+/** The logs that were closed, the last first. */
+export async function listClosedLogs(db: Queryable): Promise<ClosedLog[]> {
+  const { rows } = await db.query<ClosedLog>(
+    `select log_id as "logId", origin, closed_at as "closedAt" from log_state
+     where closed_at is not null order by closed_at desc`,
+  );
+  return rows;
+}
+
+/** Verifier keys with which closed logs were signed: none of them may sign another log. */
+export async function readClosedVkeys(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ vkey: string }>(
+    `select vkey from log_state where closed_at is not null and vkey is not null
+     union
+     select k.vkey from key_entries k join log_state s using (log_id) where s.closed_at is not null and k.vkey is not null`,
+  );
+  return rows.map(({ vkey }) => vkey);
+}
+
+export interface Succession {
+  logId: string;
+  next: { logId: string; origin: string; root: Uint8Array };
+  /** The start of the next log's first receipt key, its entry 0. */
+  start: NewKeyEntry;
+}
+
+export interface Closed {
+  /** Entries that were pending and go into the next log. */
+  moved: number;
+  /** Entries that were pending under other receipt keys: nobody can vouch for them in the next log. */
+  left: number;
+}
+
+/** Closes the log that grows and makes the one that follows it. What is pending moves, as far as its key does. */
+export async function closeLog(pool: Pool, { logId, next, start }: Succession): Promise<Closed> {
+  return withTransaction(pool, async (tx) => {
+    await tx.query('select pg_advisory_xact_lock($1)', [LOG_LOCK]);
+    // The locks of `refuse_ended_keys`: what is under way becomes pending first, what comes later is refused.
+    await tx.query(
+      `select pg_advisory_xact_lock(hashtextextended('beacon key ' || $1 || ' ' || key_id, 0))
+       from (select distinct key_id from key_entries where log_id = $1 order by key_id) k`,
+      [logId],
+    );
+    const closed = await tx.query(
+      'update log_state set closed_at = now() where log_id = $1 and closed_at is null',
+      [logId],
+    );
+    if (closed.rowCount !== 1) throw new LogStoreError('not_open', 'the log was closed before');
+    await tx.query('insert into log_state (log_id, origin, root) values ($1, $2, $3)', [
+      next.logId,
+      next.origin,
+      next.root,
+    ]);
+    await insertKeyEntry(tx, next.logId, start);
+    const moved = await tx.query(
+      `update log_pending set log_id = $2
+       where log_id = $1 and key_id = $3 and subject_kind <> 'key' and refused is null`,
+      [logId, next.logId, start.keyId],
+    );
+    const left = await tx.query(
+      `update log_pending set refused = 'its log was closed' where log_id = $1 and refused is null`,
+      [logId],
+    );
+    return { moved: moved.rowCount ?? 0, left: left.rowCount ?? 0 };
+  });
+}
+
+/** The closed log that holds an entry with this mark. */
+export async function findClosedLogOf(
+  db: Queryable,
+  { executionId, cid, jobId }: { executionId?: string; cid?: string; jobId?: string },
+): Promise<string | undefined> {
+  const { rows } = await db.query<{ logId: string }>(
+    `select s.log_id as "logId" from log_state s
+     where s.closed_at is not null and (
+       exists (select from log_entries e where e.log_id = s.log_id and e.execution_id = $1)
+       or exists (select from log_entries e where e.log_id = s.log_id and e.cid = $2)
+       or exists (select from log_entries e where e.log_id = s.log_id and e.subject_kind = 'job' and e.subject_id = $3))
+     order by s.closed_at desc limit 1`,
+    [executionId ?? null, cid ?? null, jobId ?? null],
+  );
+  return rows[0]?.logId;
+}
