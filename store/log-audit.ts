@@ -79,7 +79,7 @@ export interface AuditedSubject {
   /** Of an execution: as its receipt's row, and its own row, have it. */
   outcome: string | null;
   state: string | null;
-  /** The log itself says that it was erased. */
+  /** The log itself says that it was erased, or is about to. */
   erased: boolean;
 }
 
@@ -94,7 +94,8 @@ export async function readAuditedSubjects(
     `select e.idx as index, e.subject_kind as "subjectKind", e.subject_id as "subjectId", e.cid, e.leaf,
             coalesce(r.cid, s.cid) as "documentCid", coalesce(r.digest, s.digest) as digest, d.bytes as dsse,
             r.outcome, x.state,
-            exists (select from log_entries g where g.log_id = $1 and g.subject_kind = 'erasure' and g.subject_id = e.subject_id) as erased
+            exists (select from log_entries g where g.log_id = $1 and g.subject_kind = 'erasure' and g.subject_id = e.subject_id)
+              or exists (select from log_pending g where g.log_id = $1 and g.subject_kind = 'erasure' and g.subject_id = e.subject_id) as erased
      from log_entries e
      left join receipts r on e.subject_kind = 'receipt' and r.execution_id = e.execution_id
      left join job_summaries s on e.subject_kind = 'job' and s.job_id = e.subject_id and s.version = e.version

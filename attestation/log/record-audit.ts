@@ -13,9 +13,10 @@ import {
 import type { Pool } from '../../store/pool.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 
-/** Envelopes are a few kilobytes; blocks up to a mebibyte, but they are hashed where they lie. */
+/** Envelopes are a few kilobytes. */
 const SUBJECTS_AT_ONCE = 256;
-const BLOCKS_AT_ONCE = 200;
+/** Up to a mebibyte each; they are hashed where they lie. */
+const BLOCKS_AT_ONCE = 32;
 const EXECUTIONS_AT_ONCE = 1_000;
 const NO_EXECUTION = '00000000-0000-0000-0000-000000000000';
 

@@ -231,6 +231,26 @@ describe('damage in the store is named:', () => {
     expect(await auditDb()).toEqual({ code: 0, findings: [] });
   });
 
+  test('a document that is gone, unless the log says that it was erased', async () => {
+    const gone = `entry ${execution.index}`;
+    const replica = (sql: string) =>
+      owner.query(`begin; set local session_replication_role = replica; ${sql}; commit`);
+    const envelope = `(select dsse_digest from receipts where execution_id = '${execution.id}')`;
+    try {
+      await replica(`delete from blocks where digest = ${envelope}`);
+      expect(await auditDb()).toEqual({ code: 1, findings: [`receipt_missing ${gone}`] });
+      await replica(
+        `insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, refused)
+         values ('${log.head.logId}', 'erasure', '${execution.id}', 1, '{}', 'none', 'a test')`,
+      );
+      expect(await auditDb()).toEqual({ code: 0, findings: [] });
+    } finally {
+      await replica(
+        `delete from log_pending where subject_kind = 'erasure'; delete from blocks; insert into blocks table kept_blocks`,
+      );
+    }
+  });
+
   test('an execution with another outcome than was signed', async () => {
     const stored = (state: string) =>
       owner.query(
