@@ -56,6 +56,7 @@ export const ERRORS = {
   // Reading
   job_not_found: [404, 'job not found'],
   execution_not_found: [404, 'execution not found'],
+  erased: [410, 'this was erased; the bundle of the execution proves it'],
   receipt_not_found: [404, 'execution or receipt not found'],
   file_not_found: [404, 'file not found'],
   bundle_not_found: [404, 'bundle not found'],

@@ -1,7 +1,9 @@
 import { fromUtf8, toBase64 } from '../domain/encoding.ts';
 import {
+  ERASURE_BUNDLE,
   EXECUTION_BUNDLE,
   JOB_BUNDLE,
+  type ErasureBundle,
   type ExecutionBundle,
   type JobBundle,
   type LogLink,
@@ -12,6 +14,7 @@ import {
   readLoggedReceipt,
   readLoggedReceipts,
 } from '../store/log-bundles.ts';
+import { readErasure, readErasuresOfJob, type MaybeErased } from '../store/erasure-reads.ts';
 import type { Pool } from '../store/pool.ts';
 import { LogServiceError } from './log/error.ts';
 import type { StoredCheckpoint } from '../store/log-tiles.ts';
@@ -31,7 +34,9 @@ export async function executionBundle(
   pool: Pool,
   log: LogReader,
   executionId: string,
-): Promise<ExecutionBundle | undefined> {
+): Promise<ExecutionBundle | ErasureBundle | undefined> {
+  const erasure = await readErasure(pool, log.logId, executionId);
+  if (erasure !== undefined) return erasureBundle(pool, log, erasure);
   const found = await readLoggedReceipt(pool, log.logId, executionId);
   if (found === undefined) return undefined;
   const { logged, spec } = found;
@@ -46,6 +51,21 @@ export async function executionBundle(
     ...(spec === null ? {} : { spec: toBase64(spec) }),
     receipt: text(logged.document),
     ...link!,
+    key_proof: keyLinks.at(-1)!,
+    ...(keyLinks.length === 1 ? {} : { key_chain: keyLinks.slice(0, -1) }),
+  };
+}
+
+/** What stands in for the bundle of an execution that was erased: the entry that says so. */
+async function erasureBundle(pool: Pool, log: LogReader, erasure: MaybeErased): Promise<ErasureBundle> {
+  if (erasure.index === null)
+    throw new LogServiceError('pending', 'the erasure is not in the log yet, but will be');
+  const keys = await readLoggedKeys(pool, log.logId, [erasure.keyId]);
+  const logged = [{ ...erasure, index: erasure.index }, ...keys];
+  const [link, ...keyLinks] = await prove(log, logged, await log.checkpoint());
+  return {
+    media_type: ERASURE_BUNDLE,
+    erasure: link!,
     key_proof: keyLinks.at(-1)!,
     ...(keyLinks.length === 1 ? {} : { key_chain: keyLinks.slice(0, -1) }),
   };
@@ -74,7 +94,14 @@ export async function jobBundle(
   if (found === undefined) return undefined;
   if (found === 'pending') throw new LogServiceError('pending', 'the job is not in the log yet, but will be');
   const { spec, summary, receipts } = found;
-  const keyIds = [...new Set([summary, ...receipts].map((logged) => logged.keyId))];
+  const erasures = await readErasuresOfJob(pool, log.logId, jobId);
+  const gone = new Set(erasures.map((erasure) => erasure.executionId));
+  const erased = erasures.map(({ index, ...erasure }) => {
+    if (index === null) throw new LogServiceError('pending', 'an erasure is not in the log yet, but will be');
+    return { ...erasure, index };
+  });
+  const left = receipts.filter((receipt) => !gone.has(receipt.executionId));
+  const keyIds = [...new Set([summary, ...left, ...erased].map((logged) => logged.keyId))];
   const keys = await readLoggedKeys(pool, log.logId, keyIds);
   const checkpoint = await log.checkpoint();
   const [link, ...keyLinks] = await prove(log, [summary, ...keys], checkpoint);
@@ -83,7 +110,7 @@ export async function jobBundle(
     spec: toBase64(spec),
     summary: { summary: text(summary.document), ...link! },
   };
-  const ids = receipts.map((receipt) => receipt.executionId);
+  const ids = left.map((receipt) => receipt.executionId);
 
   async function* pieces(): AsyncGenerator<string, void> {
     yield `${JSON.stringify(head).slice(0, -1)},"executions":[`;
@@ -99,6 +126,8 @@ export async function jobBundle(
       }));
       yield `${at === 0 ? '' : ','}${JSON.stringify(executions).slice(1, -1)}`;
     }
+    const erasedLinks = erased.length === 0 ? undefined : await prove(log, erased, checkpoint);
+    if (erasedLinks !== undefined) yield `],"erased":${JSON.stringify(erasedLinks).slice(0, -1)}`;
     yield `],"key_proofs":${JSON.stringify(keyLinks satisfies JobBundle['key_proofs'])}}`;
   }
   return { checkpoint: checkpoint.note, pieces: pieces() };

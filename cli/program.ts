@@ -4,6 +4,7 @@ import { contextOf } from './context.ts';
 import type { Io } from './io.ts';
 import { auditCommands } from './commands/audit.ts';
 import { completionCommand } from './commands/completion.ts';
+import { eraseCommands } from './commands/erase.ts';
 import { executionCommands } from './commands/executions.ts';
 import { exportCommands } from './commands/export.ts';
 import { jobCommands } from './commands/jobs.ts';
@@ -59,6 +60,7 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   exportCommands(program, run);
   program.commandsGroup('This machine:');
   machineCommands(program, run);
+  eraseCommands(program, run);
   completionCommand(program, run);
   program.commandsGroup('Operate the log:');
   logCommands(program, run);

@@ -47,7 +47,7 @@ export async function readLoggedReceipt(
     `select r.job_id as "jobId", j.raw as spec, b.bytes as document, d.bytes as dsse, e.leaf, e.idx as index, r.key_id as "keyId",
             ${SOUND}
      from receipts r
-     join blocks b on b.digest = r.digest join blocks d on d.digest = r.dsse_digest
+     left join blocks b on b.digest = r.digest left join blocks d on d.digest = r.dsse_digest
      left join jobs j on j.id = r.job_id
      left join log_entries e
        on e.log_id = $1 and e.idx < ${PUBLISHED} and e.subject_kind = 'receipt' and e.subject_id = r.execution_id::text and e.version = 1

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EXECUTION_BUNDLE, JOB_BUNDLE } from '../../domain/receipt/bundle.ts';
+import { ERASURE_BUNDLE, EXECUTION_BUNDLE, JOB_BUNDLE } from '../../domain/receipt/bundle.ts';
 import { EXECUTION_RECEIPT } from '../../domain/receipt/execution-receipt.ts';
 import { TERMINAL_OUTCOMES } from '../../domain/states.ts';
 
@@ -107,12 +107,22 @@ export const executionBundle = z
   })
   .meta({ id: 'ExecutionBundle', description: 'Everything that checking one execution needs.' });
 
+export const erasureBundle = z
+  .object({
+    media_type: z.literal(ERASURE_BUNDLE),
+    erasure: logLink.describe('The signed entry that says so.'),
+    key_proof: logLink,
+    key_chain: z.array(logLink).optional(),
+  })
+  .meta({ id: 'ErasureBundle', description: 'The proof that an execution was erased.' });
+
 export const jobBundle = z
   .object({
     media_type: z.literal(JOB_BUNDLE),
     spec,
     summary: z.object({ summary: z.string().describe('Its exact bytes.'), ...link }),
     executions: z.array(receiptLink),
+    erased: z.array(logLink).optional().describe('The erasures of executions that are not among them.'),
     key_proofs: z.array(logLink),
   })
   .meta({ id: 'JobBundle', description: 'Everything that checking a whole job needs.' });

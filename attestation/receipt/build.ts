@@ -1,6 +1,7 @@
 import { cidOfDigest } from '../../domain/receipt/cid.ts';
 import { documentBytes } from '../../domain/receipt/document.ts';
 import { formatEnvelope, preAuthEncoding, STATEMENT_PAYLOAD_TYPE } from '../../domain/receipt/dsse.ts';
+import { erasureStatement, type Erasure } from '../../domain/receipt/erasure.ts';
 import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
 import type { JobSummary } from '../../domain/receipt/job-summary.ts';
 import { leafOf } from '../../domain/receipt/leaf.ts';
@@ -63,6 +64,11 @@ export function buildKeyEnd(
   signer: ReceiptKey,
 ): Promise<SignedStatement> {
   return signStatement(keyStatement({ kind: 'receipt-key-end', keyId, spki }, nodeSha256), signer);
+}
+
+/** The entry `erasure/<execution>/1`. */
+export function buildErasure(erasure: Erasure, key: ReceiptKey): Promise<SignedStatement> {
+  return signStatement(erasureStatement(erasure), key);
 }
 
 async function signDocument(

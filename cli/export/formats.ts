@@ -4,13 +4,20 @@ import { utf8 } from '../../domain/encoding.ts';
 import { openNote } from '../../domain/log/note.ts';
 import { parseTlogProof } from '../../domain/log/tlog-proof.ts';
 import { parseVkey, type NoteKey } from '../../domain/log/vkey.ts';
-import { EXECUTION_BUNDLE, parseBundle, type Bundle, type LogLink } from '../../domain/receipt/bundle.ts';
+import {
+  ERASURE_BUNDLE,
+  EXECUTION_BUNDLE,
+  parseBundle,
+  type Bundle,
+  type LogLink,
+} from '../../domain/receipt/bundle.ts';
 import { parseEnvelope } from '../../domain/receipt/dsse.ts';
 import { verifyKeyChain } from '../../domain/receipt/key-entry.ts';
 import { sigstoreBundle } from '../../domain/receipt/sigstore-bundle.ts';
 import { trustedRoot } from '../../domain/receipt/trusted-root.ts';
 import type { Trust } from '../../domain/receipt/verdict.ts';
 import type { ExportFormat } from '../commands/export.ts';
+import { CliError } from '../failure.ts';
 
 /** What a verified bundle, of an execution or of a job (its summary), looks like to other tools. */
 export function exported(format: ExportFormat, bytes: Uint8Array, trust: Trust): string {
@@ -46,6 +53,10 @@ function subjectOf(bundle: Bundle): Subject {
     const keys = [...(bundle.key_chain ?? []), bundle.key_proof];
     return { document: bundle.receipt, link: bundle, keys };
   }
+  if (bundle.media_type === ERASURE_BUNDLE)
+    throw new CliError('failed', 'the execution was erased: there is no receipt to export', {
+      next: '`beacon verify` shows the proof of that',
+    });
   return { document: bundle.summary.summary, link: bundle.summary, keys: bundle.key_proofs };
 }
 

@@ -6,7 +6,7 @@ import { embeddedDatabaseUrl } from '../../embedded/database-url.ts';
 import { readKeyEntryIndex } from '../../store/log-keys.ts';
 import { findLog, LogStoreError, type LogHead } from '../../store/log-state.ts';
 import { createNotifier } from '../../store/notify.ts';
-import { createPool, type Pool } from '../../store/pool.ts';
+import { createPool, type Pool, type PoolOptions } from '../../store/pool.ts';
 import { KeyError } from '../../attestation/keys/error.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../context.ts';
@@ -30,6 +30,7 @@ export interface LogDesk {
 export async function withDatabase<T>(
   context: Context,
   work: (pool: Pool, settings: Values) => Promise<T>,
+  options: Pick<PoolOptions, 'role'> = {},
 ): Promise<T> {
   const settings = readSettings({ ...context.io.env, BEACON_STATE: context.stateDir });
   const databaseUrl = settings.DATABASE_URL ?? (await embeddedDatabaseUrl(context.stateDir));
@@ -38,7 +39,7 @@ export async function withDatabase<T>(
       next: 'run it where the keys are, with the settings of the relay',
     });
   }
-  const pool = createPool({ databaseUrl, max: 2, name: 'command' });
+  const pool = createPool({ databaseUrl, max: 2, name: 'command', ...options });
   try {
     return await work(pool, settings);
   } catch (thrown) {
@@ -49,8 +50,12 @@ export async function withDatabase<T>(
 }
 
 /** Opens the log's own database. */
-export function withLog<T>(context: Context, work: (desk: LogDesk) => Promise<T>): Promise<T> {
-  return withDatabase(context, async (pool, settings) => {
+export function withLog<T>(
+  context: Context,
+  work: (desk: LogDesk) => Promise<T>,
+  options: Pick<PoolOptions, 'role'> = {},
+): Promise<T> {
+  const logged = async (pool: Pool, settings: Values): Promise<T> => {
     const log = await findLog(pool);
     if (log === undefined) {
       throw new CliError('not_found', 'this database has no log yet', {
@@ -58,7 +63,8 @@ export function withLog<T>(context: Context, work: (desk: LogDesk) => Promise<T>
       });
     }
     return work({ pool, log, ...keyPlaces(context.stateDir, settings) });
-  });
+  };
+  return withDatabase(context, logged, options);
 }
 
 function keyPlaces(stateDir: string, settings: Values): Pick<LogDesk, 'keys' | 'retired'> {

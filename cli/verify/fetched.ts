@@ -48,16 +48,13 @@ const UNKNOWN = new Set<string | undefined>([
 /** A service may not answer the question for one job with the good bundle of another. */
 function demandSubject(verdict: Verdict, name: string): Verdict {
   if (!verdict.ok) return verdict;
-  const { kind, jobId, summary, executions } = verdict;
-  const [first] = executions;
+  const { kind, jobId, summary, executions, erased = [] } = verdict;
+  const [first] = kind === 'erased' ? erased : executions;
   const named =
     kind === 'job'
       ? [jobId, summary?.cid]
       : [first?.receiptCid, first?.executionId, ...(/^\d+$/.test(name) ? [name] : [])];
-  if (
-    named.includes(name) ||
-    (kind === 'execution' && !isCid(name) && first?.executionId === name.toLowerCase())
-  ) {
+  if (named.includes(name) || (kind !== 'job' && !isCid(name) && first?.executionId === name.toLowerCase())) {
     return verdict;
   }
   const reason = `the service answered with the bundle of ${kind} ${jobId ?? first?.executionId ?? ''}`;

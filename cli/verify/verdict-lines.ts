@@ -1,4 +1,4 @@
-import type { Accepted, Link, Rejected } from '../../domain/receipt/verdict.ts';
+import type { Accepted, ErasedExecution, Link, Rejected } from '../../domain/receipt/verdict.ts';
 import type { Colours } from '../text/colour.ts';
 import { printable } from '../text/printable.ts';
 
@@ -18,19 +18,36 @@ const MEANING: Record<Link, string> = {
 };
 
 export function acceptedLines(verdict: Accepted, colours: Colours): string[] {
+  if (verdict.kind === 'erased') return erasedLines(verdict, colours);
   const what = verdict.kind === 'job' ? `job ${printable(verdict.jobId ?? '')}` : 'execution';
   const count = verdict.executions.length;
   return [
     `${colours.green('VERIFIED')} ${what}: ${verdict.outcome}`,
     ...(verdict.specForm === undefined ? [] : [`  spec        signed by its key, form ${verdict.specForm}`]),
-    `  receipts    ${count} of ${count}, signed by ${verdict.receiptKeyIds.map(printable).join(', ')}`,
+    `  receipts    ${count} of ${count + (verdict.erased?.length ?? 0)}, signed by ${verdict.receiptKeyIds.map(printable).join(', ')}`,
     `  log         ${printable(verdict.origin)}, ${verdict.treeSize} entries, root ${verdict.root}`,
     ...verdict.executions.map(
       ({ executionId, outcome, receiptCid, logIndex }) =>
         `  execution   ${printable(executionId)} ${outcome}, ${printable(receiptCid)}, log entry ${logIndex}`,
     ),
+    ...(verdict.erased ?? []).map((one) => `  erased      ${erasedText(one)}`),
     ...verdict.notes.map((note) => colours.dim(`  note        ${printable(note)}`)),
   ];
+}
+
+/** Nothing is left that could be verified, and the log proves that this is so on purpose. */
+function erasedLines(verdict: Accepted, colours: Colours): string[] {
+  return [
+    `${colours.bold('ERASED')} execution: its receipt was removed by the operator`,
+    ...(verdict.erased ?? []).map((one) => `  erased      ${erasedText(one)}`),
+    `  log         ${printable(verdict.origin)}, ${verdict.treeSize} entries, root ${verdict.root}`,
+    ...verdict.notes.map((note) => colours.dim(`  note        ${printable(note)}`)),
+  ];
+}
+
+function erasedText({ executionId, receiptCid, reason, erasedAt, logIndex }: ErasedExecution): string {
+  const facts = [executionId, `on ${erasedAt}`, receiptCid, `log entry ${logIndex}`];
+  return `${facts.map(printable).join(', ')}: ${printable(reason)}`;
 }
 
 export function rejectedLines({ link, where, reason }: Rejected, colours: Colours): string[] {

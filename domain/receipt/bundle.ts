@@ -11,6 +11,8 @@ import { exact, list, oneOf, optional, text, type Shape } from './shape.ts';
 export const EXECUTION_BUNDLE = 'application/vnd.beacon.execution-bundle.v1+json';
 export const JOB_BUNDLE = 'application/vnd.beacon.job-bundle.v1+json';
 
+export const ERASURE_BUNDLE = 'application/vnd.beacon.erasure-bundle.v1+json';
+
 /** How one document stands in the log. */
 export interface LogLink {
   /** The DSSE envelope. */
@@ -43,11 +45,21 @@ export interface JobBundle {
   spec: string;
   summary: SummaryLink;
   executions: ReceiptLink[];
+  /** The erasures of those that are not among them any more. */
+  erased?: LogLink[];
   /** The starts of the log's receipt keys, from the first one on to the newest that signed something here. */
   key_proofs: LogLink[];
 }
 
-export type Bundle = ExecutionBundle | JobBundle;
+/** In place of the bundle of an execution that was erased. */
+export interface ErasureBundle {
+  media_type: typeof ERASURE_BUNDLE;
+  erasure: LogLink;
+  key_proof: LogLink;
+  key_chain?: LogLink[];
+}
+
+export type Bundle = ExecutionBundle | JobBundle | ErasureBundle;
 
 const link = { dsse: text, leaf: text, tlog_proof: text };
 
@@ -65,7 +77,15 @@ const jobBundle: Shape<JobBundle> = exact<JobBundle>({
   spec: text,
   summary: exact<SummaryLink>({ summary: text, ...link }),
   executions: list(exact<ReceiptLink>({ receipt: text, ...link })),
+  erased: optional(list(exact<LogLink>(link))),
   key_proofs: list(exact<LogLink>(link)),
+});
+
+const erasureBundle: Shape<ErasureBundle> = exact<ErasureBundle>({
+  media_type: oneOf(ERASURE_BUNDLE),
+  erasure: exact<LogLink>(link),
+  key_proof: exact<LogLink>(link),
+  key_chain: optional(list(exact<LogLink>(link))),
 });
 
 /**
@@ -89,6 +109,7 @@ export function readBundle(value: unknown): Bundle {
   try {
     if (mediaType === EXECUTION_BUNDLE) return executionBundle.read(value, '');
     if (mediaType === JOB_BUNDLE) return jobBundle.read(value, '');
+    if (mediaType === ERASURE_BUNDLE) return erasureBundle.read(value, '');
   } catch (error) {
     throw new ReceiptError('bundle_malformed', error instanceof Error ? error.message : String(error));
   }

@@ -1,5 +1,6 @@
 import { decideJob } from '../jobspec/success.ts';
 import { TERMINAL_OUTCOMES } from '../states.ts';
+import type { FoundErasure } from './erasure.ts';
 import type { ExecutionReceipt } from './execution-receipt.ts';
 import type { JobSummary, SummaryExecution } from './job-summary.ts';
 import { describeRow, rowKey, rowOf, type PlannedRow } from './planned-row.ts';
@@ -21,6 +22,7 @@ export function verifyCompleteness(
   summary: JobSummary,
   found: readonly FoundReceipt[],
   spec: SpecFacts,
+  erased: readonly Pick<FoundErasure, 'execution_id' | 'receiptSha256'>[] = [],
 ): void {
   const listed = new Map(summary.executions.map((execution) => [execution.execution_id, execution]));
   check(listed.size === summary.executions.length, 'summary', 'the summary lists an execution twice');
@@ -32,10 +34,20 @@ export function verifyCompleteness(
     seen.add(receipt.execution_id);
     checkReceipt(summary, execution, receipt, sha256, where);
   }
+  for (const [i, { execution_id: id, receiptSha256 }] of erased.entries()) {
+    const where = `erased[${i}]`;
+    const execution = listed.get(id);
+    check(execution !== undefined, where, `execution ${id} is not in the summary`);
+    check(!seen.has(id), where, `execution ${id} is there twice`);
+    seen.add(id);
+    const same = execution.receipt_sha256 === receiptSha256;
+    check(same, where, 'the summary names another receipt for this execution');
+  }
   for (const id of listed.keys())
     check(seen.has(id), 'executions', `the receipt of execution ${id} is missing`);
   checkNumbers(summary);
-  checkPlan(found, spec.planned);
+  const gone = new Set(erased.map(({ execution_id: id }) => id));
+  checkPlan(found, spec.planned, summary, gone);
   checkImages(found);
   checkOutcome(summary, listed, spec);
 }
@@ -74,7 +86,12 @@ function checkNumbers({ counts, executions }: JobSummary): void {
 }
 
 /** The executions that follow no other are those that the spec plans, and a follower is asked the same as its predecessor. */
-function checkPlan(found: readonly FoundReceipt[], planned: readonly PlannedRow[]): void {
+function checkPlan(
+  found: readonly FoundReceipt[],
+  planned: readonly PlannedRow[],
+  summary: JobSummary,
+  erased: ReadonlySet<string>,
+): void {
   const byId = new Map(found.map(({ receipt }) => [receipt.execution_id, receipt]));
   const open = new Map<string, { row: PlannedRow; times: number }>();
   for (const row of planned) {
@@ -84,6 +101,7 @@ function checkPlan(found: readonly FoundReceipt[], planned: readonly PlannedRow[
   for (const { receipt, where } of found) {
     const row = rowOf(receipt);
     if (receipt.follows !== undefined) {
+      if (erased.has(receipt.follows)) continue;
       const first = byId.get(receipt.follows);
       check(first !== undefined, where, `execution ${receipt.follows} was followed, but is not there`);
       check(rowKey(rowOf(first)) === rowKey(row), where, 'it was asked something else than what it follows');
@@ -94,6 +112,10 @@ function checkPlan(found: readonly FoundReceipt[], planned: readonly PlannedRow[
     check(wanted.times > 0, where, `the job spec asks for this only once (${describeRow(row)})`);
     wanted.times--;
   }
+  // What was asked of an erased one is not known any more; how many there were is.
+  const left = [...open.values()].reduce((sum, { times }) => sum + times, 0);
+  const gone = summary.executions.filter((one) => erased.has(one.execution_id) && one.follows === undefined);
+  if (gone.length > 0 && left === gone.length) return;
   const missing = [...open.values()].find(({ times }) => times > 0);
   if (missing !== undefined)
     check(false, 'executions', `an execution of the job spec is missing (${describeRow(missing.row)})`);

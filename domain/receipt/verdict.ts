@@ -58,21 +58,34 @@ export interface CheckedExecution {
 
 export interface Accepted {
   ok: true;
-  kind: 'execution' | 'job';
+  /** `erased`: nothing is left of the execution but the proof that it was erased. */
+  kind: 'execution' | 'job' | 'erased';
   origin: string;
   treeSize: number;
   /** Hex. */
   root: string;
   /** Of the job; of the execution for a bundle of one. */
-  outcome: TerminalOutcome;
+  outcome: TerminalOutcome | 'erased';
   jobId?: string;
   /** Of a job. */
   summary?: { cid: string; logIndex: number; keyId: string };
   specForm?: string;
   receiptKeyIds: string[];
   executions: CheckedExecution[];
+  /** Those that an operator erased, each proven by its own entry. */
+  erased?: ErasedExecution[];
   /** What was not looked at, for people. */
   notes: string[];
+}
+
+/** An execution of which nothing is left but the proof that it was erased. */
+export interface ErasedExecution {
+  executionId: string;
+  receiptCid: string;
+  reason: string;
+  erasedAt: string;
+  logIndex: number;
+  keyId: string;
 }
 
 export interface Rejected {

@@ -2,22 +2,33 @@ import type { Verifiers } from '../crypto.ts';
 import { fromBase64, toHex, utf8 } from '../encoding.ts';
 import {
   EXECUTION_BUNDLE,
+  JOB_BUNDLE,
   parseBundle,
   readBundle,
   type Bundle,
+  type ErasureBundle,
   type ExecutionBundle,
   type JobBundle,
   type LogLink,
 } from './bundle.ts';
 import { cidOfDigest } from './cid.ts';
 import { verifyCompleteness, type FoundReceipt } from './completeness.ts';
+import { verifyErasure, type FoundErasure } from './erasure.ts';
 import { parseExecutionReceipt, type Origin } from './execution-receipt.ts';
 import { parseJobSummary } from './job-summary.ts';
 import { verifyKeyChain, type ReceiptKey } from './key-entry.ts';
 import { describeRow, rowKey, rowOf } from './planned-row.ts';
 import { receiptStatement, summaryStatement } from './statement.ts';
 import type { ReceiptLink } from './bundle.ts';
-import { BrokenLink, demand, within, type SpecFacts, type Trust, type Verdict } from './verdict.ts';
+import {
+  BrokenLink,
+  demand,
+  within,
+  type ErasedExecution,
+  type SpecFacts,
+  type Trust,
+  type Verdict,
+} from './verdict.ts';
 import { LogCheck } from './verify-log.ts';
 import { NOT_CHECKED_FOR_RETIREMENT } from './verify-retirement.ts';
 import { verifySigned } from './verify-signed.ts';
@@ -48,9 +59,8 @@ export function verifyBundle(bundle: unknown, trust: Trust, tools: VerifyTools):
 function verdict(reading: () => Bundle, trust: Trust, tools: VerifyTools): Verdict {
   try {
     const read = within('bundle', '', reading);
-    return read.media_type === EXECUTION_BUNDLE
-      ? checkExecution(read, trust, tools)
-      : checkJob(read, trust, tools);
+    if (read.media_type === EXECUTION_BUNDLE) return checkExecution(read, trust, tools);
+    return read.media_type === JOB_BUNDLE ? checkJob(read, trust, tools) : checkErased(read, trust, tools);
   } catch (error) {
     if (!(error instanceof BrokenLink)) throw error;
     return { ok: false, link: error.code, where: error.where, reason: error.message };
@@ -59,14 +69,50 @@ function verdict(reading: () => Bundle, trust: Trust, tools: VerifyTools): Verdi
 
 type Placed = readonly [entry: LogLink, where: string];
 
-function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
-  const { verifiers } = tools;
-  const spec = bundle.spec === undefined ? undefined : checkSpec(bundle.spec, tools);
+/** The starts of the keys that vouch for the one that signed, from the log's first one on, and its own. */
+function chainOf(bundle: ExecutionBundle | ErasureBundle): Placed[] {
   demand(bundle.key_chain?.length !== 0, 'bundle', 'key_chain', 'a chain without keys is left out');
-  const chain: Placed[] = [
+  return [
     ...(bundle.key_chain ?? []).map((entry, i): Placed => [entry, `key_chain[${i}]`]),
     [bundle.key_proof, 'key_proof'],
   ];
+}
+
+function checkErased(bundle: ErasureBundle, trust: Trust, { verifiers }: VerifyTools): Verdict {
+  const chain = chainOf(bundle);
+  const key = [...verifyKeyChain(chain, verifiers).values()].at(-1)!;
+  demandPinned(key.id, trust, 'key_proof');
+  const found = verifyErasure(bundle.erasure, new Map([[key.id, key]]), verifiers, 'erasure');
+  const log = new LogCheck(trust, verifiers);
+  const [logIndex] = checkInLog(log, [[bundle.erasure, 'erasure', key.id]], chain, [key.id]);
+  return {
+    ok: true,
+    kind: 'erased',
+    ...logFacts(log),
+    outcome: 'erased',
+    ...(found.job_id === undefined ? {} : { jobId: found.job_id }),
+    receiptKeyIds: [key.id],
+    executions: [],
+    erased: [erasedExecution(found, logIndex!)],
+    notes: [...continuedNotes([key]), NOT_CHECKED_FOR_RETIREMENT],
+  };
+}
+
+function erasedExecution(found: FoundErasure, logIndex: number): ErasedExecution {
+  return {
+    executionId: found.execution_id,
+    receiptCid: found.receipt_cid,
+    reason: found.reason,
+    erasedAt: found.erased_at,
+    logIndex,
+    keyId: found.keyId,
+  };
+}
+
+function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
+  const { verifiers } = tools;
+  const spec = bundle.spec === undefined ? undefined : checkSpec(bundle.spec, tools);
+  const chain = chainOf(bundle);
   const key = [...verifyKeyChain(chain, verifiers).values()].at(-1)!;
   demandPinned(key.id, trust, 'key_proof');
   const { receipt, digest, keyId } = checkReceipt(bundle, new Map([[key.id, key]]), verifiers, 'receipt');
@@ -118,8 +164,15 @@ function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict 
   const receipts = bundle.executions.map((entry, i) =>
     checkReceipt(entry, keys, verifiers, `executions[${i}]`),
   );
-  verifyCompleteness(summary, receipts, spec.facts);
-  const used = [...keys.keys()].filter((id) => id === keyId || receipts.some((one) => one.keyId === id));
+  demand(bundle.erased?.length !== 0, 'bundle', 'erased', 'a list without erasures is left out');
+  const gone = (bundle.erased ?? []).map((entry, i) => {
+    const found = verifyErasure(entry, keys, verifiers, `erased[${i}]`);
+    demand(found.job_id === summary.job_id, 'completeness', `erased[${i}]`, 'the erasure is of another job');
+    return found;
+  });
+  verifyCompleteness(summary, receipts, spec.facts, gone);
+  const signers = new Set([keyId, ...[...receipts, ...gone].map((one) => one.keyId)]);
+  const used = [...keys.keys()].filter((id) => signers.has(id));
   for (const id of used) demandPinned(id, trust, 'key_proofs');
   demand(used.at(-1) === [...keys.keys()].at(-1), 'key', 'key_proofs', 'the last key signed nothing here');
 
@@ -127,6 +180,7 @@ function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict 
   const entries = [
     [bundle.summary, 'summary', keyId] as const,
     ...bundle.executions.map((entry, i) => [entry, `executions[${i}]`, receipts[i]!.keyId] as const),
+    ...(bundle.erased ?? []).map((entry, i) => [entry, `erased[${i}]`, gone[i]!.keyId] as const),
   ];
   const [summaryIndex, ...indexes] = checkInLog(log, entries, chain, [...keys.keys()]);
   return {
@@ -145,6 +199,9 @@ function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict 
       logIndex: indexes[i]!,
       keyId: one.keyId,
     })),
+    ...(gone.length === 0
+      ? {}
+      : { erased: gone.map((one, i) => erasedExecution(one, indexes[receipts.length + i]!)) }),
     notes: [...continuedNotes([...keys.values()]), NOT_CHECKED_FOR_RETIREMENT],
   };
 }

@@ -181,12 +181,13 @@ create table receipt_keys (
   created_at timestamptz not null default now()
 );
 
+-- No foreign key to `blocks`: what is erased leaves its hash here and no bytes.
 -- No foreign key to `receipt_keys`, and none from `log_pending` to `log_state`: every attest would lock the same two rows.
 create table receipts (
   execution_id uuid primary key references executions (id),
   cid text collate "C" not null unique,
-  digest bytea not null references blocks (digest),
-  dsse_digest bytea not null references blocks (digest),
+  digest bytea not null,
+  dsse_digest bytea not null,
   key_id text not null,
   job_id text collate "C",
   outcome text not null check (outcome in ('completed', 'failed', 'cancelled', 'expired')),
@@ -220,6 +221,27 @@ create table cids (
 -- The same bytes are a row for everybody and one for each owner who has them in private: who may see one says nothing
 -- of the other, and a million jobs with the same output are one row.
 create unique index cids_once on cids (cid, visible_to);
+
+-- What an operator erased, and the signed entry `erasure/<execution>/1` that says so; its envelope is a block. Written by the
+-- owner of the schema alone, who may remove bytes (store/erase.ts).
+create table erasures (
+  execution_id uuid primary key,
+  job_id text collate "C",
+  receipt_cid text collate "C" not null,
+  dsse_digest bytea not null references blocks (digest),
+  key_id text not null,
+  -- The raw spec of its job went with it.
+  with_spec boolean not null,
+  erased_at timestamptz not null
+);
+create index erasures_job on erasures (job_id);
+-- CIDs that nothing is left of, for those who could see them.
+create table erased_cids (
+  cid text collate "C" not null,
+  visible_to text collate "C" not null,
+  execution_id uuid not null references erasures (execution_id),
+  primary key (cid, visible_to)
+);
 
 -- Facts. Per stream `seq` has no gaps: it is taken under the lock of the stream's head (the job row, or `streams`).
 -- `position` is the place in the global feed, given by the relay after commit.
@@ -601,7 +623,14 @@ create trigger executions_move before update of state on executions
 create trigger attempts_move before update of state on attempts
   for each row when (old.state is distinct from new.state) execute function check_move('attempt');
 create function refuse_change() returns trigger language plpgsql as $$
+declare
+  erasable text[] := array['output_sha256', 'failure', 'question_text'];
 begin
+  -- What was erased loses what its program said, and nothing else.
+  if to_jsonb(new) - erasable = to_jsonb(old) - erasable
+     and exists (select from beacon.erasures g where g.execution_id = old.id) then
+    return new;
+  end if;
   raise exception '% % is terminal and cannot change', tg_argv[0], old.id using errcode = 'check_violation';
 end $$;
 create trigger executions_terminal before update on executions
@@ -625,6 +654,7 @@ grant usage on schema beacon to beacon_app;
 grant select, insert, update, delete on all tables in schema beacon to beacon_app;
 grant usage on all sequences in schema beacon to beacon_app;
 grant execute on function prune_checkpoints to beacon_app;
+revoke insert, update, delete on erasures, erased_cids from beacon_app;
 revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, key_entries, log_entries, log_tiles, log_checkpoints, log_cosignatures, attempt_logs, files, job_images from beacon_app;
 revoke update, delete on events from beacon_app;
 grant update (position) on events to beacon_app;

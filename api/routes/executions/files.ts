@@ -9,6 +9,7 @@ import { storedBytes, unchanged } from '../../openapi/route-schema.ts';
 import { executionId } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { sendDownload } from '../download.ts';
+import { refuseErased } from '../erased.ts';
 import { findExecution } from './find.ts';
 
 const READ = { permission: 'read', mutates: false } as const;
@@ -24,6 +25,7 @@ const FILE = {
     'invalid_execution_id',
     'execution_not_found',
     'file_not_found',
+    'erased',
     'range_not_satisfiable',
     'block_damaged',
   ] as const,
@@ -51,6 +53,7 @@ export function registerExecutionFiles(app: RouteApp, deps: FileDeps): void {
     },
     async (request, reply) => {
       const row = await findExecution(pool, request.params.id, request.principal);
+      if (row.output_sha256 === null) await refuseErased(pool, row.id);
       if (row.output_sha256 === null) throw new ApiError('file_not_found');
       return sendFile(deps, request, reply, { sha256: row.output_sha256, cid: null, name: 'output' });
     },
@@ -71,6 +74,7 @@ export function registerExecutionFiles(app: RouteApp, deps: FileDeps): void {
       const row = await findExecution(pool, request.params.id, request.principal);
       const name = request.params['*'];
       const file = (await listFiles(pool, row.id, row.attempt)).find((candidate) => candidate.name === name);
+      if (file === undefined) await refuseErased(pool, row.id);
       if (file === undefined) throw new ApiError('file_not_found');
       return sendFile(deps, request, reply, file);
     },

@@ -25,6 +25,7 @@ import type { RouteApp } from '../app-type.ts';
 import { viewerOf } from '../viewer.ts';
 import { isKnown } from '../conditional.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { refuseErased } from '../erased.ts';
 import { findExecution, UUID } from './find.ts';
 import { LIST_OUTPUT_BYTES, withTries } from './of-job.ts';
 import { attemptView, executionView, fileView } from './view.ts';
@@ -174,13 +175,22 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
           200: ['ETag', 'Cache-Control', 'X-Ipfs-Cid'],
           304: ['ETag', 'Cache-Control', 'X-Ipfs-Cid'],
         },
-        errors: ['invalid_execution_id', 'execution_not_found', 'receipt_not_found', 'block_damaged'],
+        errors: [
+          'invalid_execution_id',
+          'execution_not_found',
+          'receipt_not_found',
+          'erased',
+          'block_damaged',
+        ],
       },
     },
     async (request, reply) => {
       const row = await findExecution(pool, request.params.id, request.principal);
       const receipt = await getReceipt(pool, row.id);
-      if (receipt === undefined) throw new ApiError('receipt_not_found');
+      if (receipt === undefined) {
+        await refuseErased(pool, row.id);
+        throw new ApiError('receipt_not_found');
+      }
       reply.headers({ 'cache-control': 'no-cache', 'x-ipfs-cid': receipt.cid });
       if (isKnown(request, reply, receipt.cid)) return reply.code(304).send();
       return reply.type('application/json; charset=utf-8').send(receipt.bytes);

@@ -20,6 +20,7 @@ import { isKnown } from '../conditional.ts';
 import { asDownload } from '../download.ts';
 import { gone, sendPieces } from '../streamed.ts';
 import { createBundleTurns } from '../transparency/bundle-turns.ts';
+import { refuseErasedCid } from '../erased.ts';
 import { viewerOf } from '../viewer.ts';
 import { negotiate, type GatewayQuery } from './negotiate.ts';
 
@@ -84,7 +85,9 @@ export function registerGateway(app: RouteApp, { pool, events }: GatewayDeps): v
 
   async function isVisible(request: FastifyRequest, cid: CID): Promise<boolean> {
     if (identityBytes(cid) !== undefined) return true;
-    const known = await findCid(pool, cid.toV1().toString(), viewerOf(request.principal));
+    const text = cid.toV1().toString();
+    const known = await findCid(pool, text, viewerOf(request.principal));
+    if (known === undefined) await refuseErasedCid(pool, text, viewerOf(request.principal));
     return known !== undefined;
   }
 
@@ -142,6 +145,7 @@ export function registerGateway(app: RouteApp, { pool, events }: GatewayDeps): v
         'ipfs_format_missing',
         'ipfs_format_unsupported',
         'ipfs_not_found',
+        'erased',
         'ipfs_not_cached',
         'block_damaged',
         'bundles_busy',

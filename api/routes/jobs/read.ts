@@ -18,6 +18,7 @@ import type { RouteApp } from '../app-type.ts';
 import { isKnown, nameOf } from '../conditional.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { allJobExecutions, jobExecutions } from '../executions/of-job.ts';
+import { refuseErasedSpec } from '../erased.ts';
 import { viewerOf } from '../viewer.ts';
 import { jobItemView, jobView } from './view.ts';
 
@@ -152,12 +153,13 @@ export function registerJobReads(app: RouteApp, pool: Pool): void {
           304: unchanged,
         },
         answerHeaders: { 200: ['ETag', 'Cache-Control'], 304: ['ETag', 'Cache-Control'] },
-        errors: ['job_not_found'],
+        errors: ['job_not_found', 'erased'],
       },
     },
     async (request, reply) => {
       const row = await getJob(pool, request.params.id, viewerOf(request.principal));
       if (row === undefined) throw new ApiError('job_not_found');
+      if (row.raw.length === 0) await refuseErasedSpec(pool, row.id);
       reply.header('cache-control', 'no-cache');
       if (isKnown(request, reply, nameOf(row.raw))) return reply.code(304).send();
       return reply.type('application/json; charset=utf-8').send(row.raw);

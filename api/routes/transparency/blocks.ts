@@ -10,6 +10,7 @@ import { stored, storedBytes, unchanged } from '../../openapi/route-schema.ts';
 import type { RouteApp } from '../app-type.ts';
 import { isKnown } from '../conditional.ts';
 import { asDownload, sendDownload } from '../download.ts';
+import { refuseErasedCid } from '../erased.ts';
 import { viewerOf } from '../viewer.ts';
 
 /** The bytes of a CID never change, but what is erased must leave caches in time. */
@@ -50,13 +51,16 @@ export function registerBlocks(
           304: unchanged,
         },
         answerHeaders: { 200: HEADERS, 206: HEADERS, 304: HEADERS },
-        errors: ['bundle_not_found', 'range_not_satisfiable', 'block_damaged'],
+        errors: ['bundle_not_found', 'erased', 'range_not_satisfiable', 'block_damaged'],
       },
     },
     async (request, reply) => {
       const { cid } = request.params;
       const found = await findCid(pool, cid, viewerOf(request.principal));
-      if (found === undefined) throw new ApiError('bundle_not_found');
+      if (found === undefined) {
+        await refuseErasedCid(pool, cid, viewerOf(request.principal));
+        throw new ApiError('bundle_not_found');
+      }
       const shared = request.principal.kind === 'anonymous' ? 'public' : 'private';
       const cacheControl = `${shared}, max-age=${MAX_AGE_S}`;
       if (!DOCUMENTS.has(found.kind)) {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { executionBundle, jobBundle } from '../../../attestation/bundle.ts';
-import { EXECUTION_BUNDLE, JOB_BUNDLE } from '../../../domain/receipt/bundle.ts';
+import { ERASURE_BUNDLE, EXECUTION_BUNDLE, JOB_BUNDLE } from '../../../domain/receipt/bundle.ts';
 import { getJobState } from '../../../store/job-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
@@ -12,6 +12,7 @@ import type { RouteApp } from '../app-type.ts';
 import { isKnown, nameOf } from '../conditional.ts';
 import { gone } from '../streamed.ts';
 import { findExecution } from '../executions/find.ts';
+import { refuseErasedSpec } from '../erased.ts';
 import { viewerOf } from '../viewer.ts';
 import { createBundleTurns } from './bundle-turns.ts';
 import { readerOf, type ServedLog } from './log.ts';
@@ -37,7 +38,13 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
         tags: ['transparency'],
         params: executionId,
         response: {
-          200: stored(EXECUTION_BUNDLE, 'A file for `beacon verify`.', documents.executionBundle),
+          200: {
+            description: 'A file for `beacon verify`; of an execution that was erased, the proof of that.',
+            content: {
+              ...stored(EXECUTION_BUNDLE, '', documents.executionBundle).content,
+              ...stored(ERASURE_BUNDLE, '', documents.erasureBundle).content,
+            },
+          },
           304: unchanged,
         },
         answerHeaders: ANSWER_HEADERS,
@@ -80,6 +87,7 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
         answerHeaders: ANSWER_HEADERS,
         errors: [
           'job_not_found',
+          'erased',
           'log_not_found',
           'not_yet_logged',
           'bundle_not_ready',
@@ -92,6 +100,7 @@ export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promis
     async (request, reply) => {
       const job = await getJobState(pool, request.params.id, viewerOf(request.principal));
       if (job === undefined) throw new ApiError('job_not_found');
+      await refuseErasedSpec(pool, job.id);
       const reader = await readerOf(pool, await findLog(), { jobId: job.id });
       const signal = gone(reply);
       const bundle = await turns.start(signal, () => jobBundle(pool, reader, job.id)).catch(logProblem);
