@@ -23,7 +23,8 @@ export function jobItemView(row: JobRow) {
 export function jobView(row: JobRow & { raw: Buffer }) {
   const base = `/api/v1/jobs/${encodeURIComponent(row.id)}`;
   return {
-    ...(JSON.parse(row.raw.toString('utf8')) as Record<string, unknown>),
+    // Erased specs are empty.
+    ...(row.raw.length === 0 ? {} : (JSON.parse(row.raw.toString('utf8')) as Record<string, unknown>)),
     ...jobItemView(row),
     state: row.state,
     jobspec_id: row.id,
