@@ -141,21 +141,25 @@ export async function findDamagedBlocks(
   };
 }
 
-/** Executions after `after` that ended and have no receipt, or one for which no entry is there or to come. */
+/**
+ * Executions after `after` that ended and have no receipt, or one for which no entry is there or to come: in any log of
+ * this database, since a closed one keeps what it has.
+ */
 export async function findUnlogged(
   db: Queryable,
-  logId: string,
   after: string,
   limit: number,
 ): Promise<{ unlogged: string[]; last: string | null }> {
   const { rows } = await db.query<{ id: string; logged: boolean }>(
     `select x.id, x.state in ('pending', 'placing', 'running', 'parked') or (
        exists (select from receipts r where r.execution_id = x.id) and (
-         exists (select from log_entries e where e.log_id = $1 and e.subject_kind = 'receipt' and e.subject_id = x.id::text)
-         or exists (select from log_pending p where p.log_id = $1 and p.subject_kind = 'receipt' and p.subject_id = x.id::text))
+         exists (select from log_state l join log_entries e on e.log_id = l.log_id
+                 where e.subject_kind = 'receipt' and e.subject_id = x.id::text)
+         or exists (select from log_state l join log_pending p on p.log_id = l.log_id
+                    where p.subject_kind = 'receipt' and p.subject_id = x.id::text))
      ) as logged
-     from (select id, state from executions where id > $2::uuid order by id limit $3) x order by x.id`,
-    [logId, after, limit],
+     from (select id, state from executions where id > $1::uuid order by id limit $2) x order by x.id`,
+    [after, limit],
   );
   return {
     unlogged: rows.filter(({ logged }) => !logged).map(({ id }) => id),

@@ -64,7 +64,7 @@ export function createRecordAudit(pool: Pool, logId: string, findings: Findings)
         return false;
       }
       if (execution === null) return true;
-      const { unlogged, last } = await findUnlogged(pool, logId, execution, EXECUTIONS_AT_ONCE);
+      const { unlogged, last } = await findUnlogged(pool, execution, EXECUTIONS_AT_ONCE);
       for (const id of unlogged)
         findings.add('execution_unlogged', `execution ${id}`, 'it ended without an entry');
       execution = last;
