@@ -37,8 +37,8 @@ export async function runRole(
     name === 'serve'
       ? await (await import('./roles/api.ts')).startApiRole(settings, log)
       : name === 'worker'
-        ? await (await import('../worker/compose.ts')).startWorkerRole(settings, log, options.queues)
-        : await (await import('../worker/compose.ts')).startRelayRole(settings, log);
+        ? await (await import('../worker/worker-role.ts')).startWorkerRole(settings, log, options.queues)
+        : await (await import('../worker/relay-role.ts')).startRelayRole(settings, log);
   try {
     process.send?.({ ready: true, ...('url' in role ? { url: role.url } : {}) });
     log.info('url' in role ? { url: role.url } : {}, `${name} ready`);

@@ -17,7 +17,7 @@ import type { Log } from '../observability/log.ts';
 import { listClosedLogs, readClosedVkeys } from '../store/log-close.ts';
 import { setPolicy } from '../store/log-cosignatures.ts';
 import type { LogHead } from '../store/log-state.ts';
-import type { Process } from './compose.ts';
+import type { Process } from './process.ts';
 
 export interface LogSequencer {
   sequencer: Sequencer;

@@ -9,7 +9,8 @@ import { createLogger } from '../observability/log.ts';
 import { fixVkey } from '../store/log-state.ts';
 import { testDatabase } from '../test/support/postgres.ts';
 import { temporaryFolder } from '../test/support/temporary-folder.ts';
-import { startRelayRole, startWorkerRole } from './compose.ts';
+import { startRelayRole } from './relay-role.ts';
+import { startWorkerRole } from './worker-role.ts';
 
 const log = createLogger('test', 'silent');
 const settingsOf = (url: string, state: string) =>

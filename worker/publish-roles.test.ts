@@ -12,7 +12,8 @@ import { describeNeeding } from '../test/support/needing.ts';
 import { testDatabase } from '../test/support/postgres.ts';
 import { temporaryFolder } from '../test/support/temporary-folder.ts';
 import { testTemporal } from '../test/support/temporal.ts';
-import { startRelayRole, startWorkerRole } from './compose.ts';
+import { startRelayRole } from './relay-role.ts';
+import { startWorkerRole } from './worker-role.ts';
 
 const program = await goProgram('kubo');
 

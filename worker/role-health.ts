@@ -2,7 +2,7 @@ import type { Sequencer } from '../attestation/log/sequencer.ts';
 import type { Values } from '../config/variables.ts';
 import type { Log } from '../observability/log.ts';
 import { askDatabase } from '../store/alive.ts';
-import type { Process } from './compose.ts';
+import type { Process } from './process.ts';
 import type { Loop } from './loop.ts';
 import { startRoleServer, type RoleCheck } from './role-server.ts';
 import type { TemporalWorkers } from './temporal-workers.ts';

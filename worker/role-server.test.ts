@@ -5,7 +5,8 @@ import { eventually } from '../test/support/eventually.ts';
 import { testDatabase } from '../test/support/postgres.ts';
 import { testTemporal } from '../test/support/temporal.ts';
 import { temporaryFolder } from '../test/support/temporary-folder.ts';
-import { startRelayRole, startWorkerRole } from './compose.ts';
+import { startRelayRole } from './relay-role.ts';
+import { startWorkerRole } from './worker-role.ts';
 import { loopCheck } from './role-health.ts';
 import { startRoleServer, type RoleCheck, type RoleServer } from './role-server.ts';
 

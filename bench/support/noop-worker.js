@@ -1,7 +1,7 @@
 /** `beacon worker` with the no-op backend of the bench in the place of the local one; everything else is the product's. */
 import { readSettings } from '../../dist/config/settings.js';
 import { createLogger } from '../../dist/observability/log.js';
-import { startWorkerRole } from '../../dist/worker/compose.js';
+import { startWorkerRole } from '../../dist/worker/worker-role.js';
 import { noopBackend } from './noop-backend.js';
 
 const settings = readSettings(process.env);

@@ -7,7 +7,7 @@ const CANCELLED = 1;
 const DUE = 20;
 
 /** Shorter than real ones, which have 600 to 1,500 bytes: how many rows and pages there are decides, not their width. */
-const DOCUMENT = `convert_to(repeat(md5(d.digest::text), 8), 'UTF8')`;
+const DOCUMENT = (text) => `convert_to(repeat(md5(${text}), 8), 'UTF8')`;
 const LEAF = (text) => `convert_to('{"body":"' || repeat(md5(${text}), 8) || '"}', 'UTF8')`;
 
 const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
@@ -29,6 +29,7 @@ export function storeTables({ shape, logId, keyId, body, plan }) {
   const prepare = `
     create schema bench;
     create function bench.digest(text) returns bytea language sql immutable as $$ select sha256(convert_to($1, 'UTF8')) $$;
+    create function bench.document(text) returns bytea language sql immutable as $$ select ${DOCUMENT('$1')} $$;
     create function bench.cid(bytea) returns text language sql immutable as $$ select 'bafkrei' || left(encode($1, 'hex'), 52) $$;
     create unlogged table bench.rows as
       select n, 'job-' || md5(n::text) as job, at,
@@ -39,10 +40,10 @@ export function storeTables({ shape, logId, keyId, body, plan }) {
                   when n % 100 < ${FAILED + CANCELLED} then 'cancelled' else 'completed' end as state,
              (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || left(md5('e' || n), 3) || '8'
                || substr(md5('e' || n), 4, 15))::uuid as execution,
-             bench.digest('receipt ' || n) as receipt, bench.digest('dsse ' || n) as dsse,
-             bench.digest('summary ' || n) as summary, bench.digest('summary dsse ' || n) as summary_dsse,
-             bench.digest('manifest ' || n) as manifest,
-             bench.digest('output ' || case when n % 3 = 0 then 0 else n end) as output
+             sha256(bench.document('receipt ' || n)) as receipt, sha256(bench.document('dsse ' || n)) as dsse,
+             sha256(bench.document('summary ' || n)) as summary, sha256(bench.document('summary dsse ' || n)) as summary_dsse,
+             sha256(bench.document('manifest ' || n)) as manifest,
+             sha256(bench.document('output ' || case when n % 3 = 0 then 0 else n end)) as output
       from (select n, now() - (${jobs} - n) * interval '1 second' as at from generate_series(1, ${jobs}) as n) as numbered;
     analyze bench.rows`;
   const isEnded = `n <= ${ended}`;
@@ -93,7 +94,9 @@ export function storeTables({ shape, logId, keyId, body, plan }) {
       where ${isEnded}`,
     blocks: `
       insert into blocks (digest, bytes)
-      select d.digest, ${DOCUMENT} from bench.rows, unnest(array[receipt, dsse, summary, summary_dsse, manifest]) as d (digest)
+      select d.digest, bench.document(d.name || ' ' || n)
+      from bench.rows, lateral (values (receipt, 'receipt'), (dsse, 'dsse'), (summary, 'summary'),
+        (summary_dsse, 'summary dsse'), (manifest, 'manifest')) as d (digest, name)
       where ${isEnded}`,
     executions: `
       insert into executions (id, origin_id, job_id, idx, region, question, question_text, state, fence, attempt, backend,
@@ -124,10 +127,11 @@ export function storeTables({ shape, logId, keyId, body, plan }) {
       from bench.rows, generate_series(1, 2) as seq where ${hasRun}`,
     blobs: `
       insert into blobs (sha256, part, bytes)
-      select distinct output, 0, convert_to(repeat(encode(output, 'hex'), 2), 'UTF8') from bench.rows where ${hasRun}`,
+      select distinct on (output) output, 0, bench.document('output ' || case when n % 3 = 0 then 0 else n end)
+      from bench.rows where ${hasRun}`,
     files: `
       insert into files (execution_id, attempt, direction, name, size, mime, sha256, cid)
-      select execution, 1, 'output', 'answer.txt', 100, 'text/plain', output, bench.cid(output)
+      select execution, 1, 'output', 'answer.txt', 256, 'text/plain', output, bench.cid(output)
       from bench.rows where n % 10 = 0 and ${hasRun}`,
     outbox: `
       insert into outbox (kind, job_id, owner, created_at, next_at)

@@ -5,7 +5,7 @@ import { planSettings } from '../../config/plan.ts';
 import type { Values } from '../../config/variables.ts';
 import type { Log } from '../../observability/log.ts';
 import { askDatabase } from '../../store/alive.ts';
-import { composeProcess, type Role } from '../../worker/compose.ts';
+import { composeProcess, type Role } from '../../worker/process.ts';
 import { createTemporalProbe } from '../../worker/temporal.ts';
 import { software } from '../../config/software.ts';
 

@@ -1,7 +1,7 @@
 import type { Values } from '../../config/variables.ts';
 import type { Log } from '../../observability/log.ts';
 import { migrate } from '../../store/migrate.ts';
-import { requireDatabaseUrl } from '../../worker/compose.ts';
+import { requireDatabaseUrl } from '../../worker/process.ts';
 
 /** `beacon migrate`: as the role that owns the schema. */
 export async function migrateDatabase(settings: Values, log: Log): Promise<void> {

@@ -4,7 +4,7 @@ import { createLogger } from '../observability/log.ts';
 import { writeTrustMode } from '../store/trust-mode.ts';
 import { testDatabase } from '../test/support/postgres.ts';
 import { temporaryFolder } from '../test/support/temporary-folder.ts';
-import { startWorkerRole } from './compose.ts';
+import { startWorkerRole } from './worker-role.ts';
 
 const start = async (url: string, state: string) => {
   const settings = readSettings({

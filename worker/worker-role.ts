@@ -1,0 +1,138 @@
+import { availableParallelism } from 'node:os';
+import { createAttestActivities } from '../activities/attest.ts';
+import { createAttester, type Attester } from '../activities/attester.ts';
+import { createExecuteActivities } from '../activities/execute.ts';
+import { createPublishActivities } from '../activities/publish.ts';
+import { createPublisher } from '../attestation/publish/publisher.ts';
+import { openTargets } from '../attestation/publish/targets.ts';
+import { startSigning } from '../attestation/receipt/signing.ts';
+import type { Backend } from '../backends/backend.ts';
+import {
+  createLocalBackend,
+  defaultEngineSockets,
+  localSettings,
+  programDigests,
+  shippedProgramsFolder,
+} from '../backends/local/index.ts';
+import { publishSettings, publishTargetNames } from '../config/publish.ts';
+import { software } from '../config/software.ts';
+import { SettingsError } from '../config/settings.ts';
+import type { Values } from '../config/variables.ts';
+import type { Log } from '../observability/log.ts';
+import type { Pool } from '../store/pool.ts';
+import { readTrustMode } from '../store/trust-mode.ts';
+import { isAttemptLive } from '../store/work.ts';
+import { composeProcess, keyFile, requireTemporal, type Role } from './process.ts';
+import { queuesCheck, showHealth } from './role-health.ts';
+import { startTemporalWorkers } from './temporal-workers.ts';
+
+/** `beacon worker`: Temporal workers for the queues named, default all that this machine can serve. */
+export async function startWorkerRole(
+  settings: Values,
+  log: Log,
+  queues?: readonly string[],
+  openBackend = localBackend,
+): Promise<Role> {
+  const temporal = requireTemporal(settings);
+  const process = await composeProcess('worker', settings, log);
+  try {
+    const { pool, notifier, events } = process;
+    const serves = (queue: string): boolean => queues === undefined || queues.includes(queue);
+    const workers = [];
+    let attester: Attester | undefined;
+    if (serves('beacon')) {
+      const signing = process.use(
+        await startSigning({
+          pool,
+          source: {
+            pem: settings.BEACON_RECEIPT_KEY_PEM ?? undefined,
+            file: keyFile(settings, 'receipt.pem'),
+          },
+          origin: settings.LOG_ORIGIN ?? undefined,
+          log,
+        }),
+      );
+      notifier.notify('log');
+      attester = createAttester({
+        pool,
+        signing,
+        software,
+        events,
+        committed() {
+          notifier.notify('events');
+          notifier.notify('log');
+        },
+      });
+      workers.push({ name: 'beacon', activities: createAttestActivities(attester) });
+    }
+    if (serves('backend-local')) {
+      const backends = new Map<string, Backend>([['local', await openBackend(settings, pool, log)]]);
+      workers.push({
+        name: 'backend-local',
+        activities: createExecuteActivities({
+          pool,
+          backends,
+          attester,
+          events,
+          committed: () => notifier.notify('events'),
+        }),
+        parallel:
+          settings.LOCAL_CONCURRENCY === 0 ? Math.max(2, availableParallelism()) : settings.LOCAL_CONCURRENCY,
+      });
+    }
+    const publishing = publishSettings(settings);
+    if (serves('publish') && publishTargetNames(publishing).length > 0) {
+      const publisher = createPublisher({
+        pool,
+        targets: openTargets(publishing),
+        replication: publishing.replication,
+        events,
+        committed: () => notifier.notify('events'),
+      });
+      workers.push({ name: 'publish', activities: createPublishActivities(publisher) });
+    }
+    const running = process.use(await startTemporalWorkers(temporal, workers, log));
+    running.ended.catch(process.fail);
+    await showHealth(process, settings, log, [queuesCheck(running)]);
+    return process.role;
+  } catch (error) {
+    await process.role[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** In LOCAL_PROCESS_DIGESTS: the programs that come with Beacon. */
+const SHIPPED = 'shipped';
+
+async function localBackend(settings: Values, pool: Pool, log: Log): Promise<Backend> {
+  const listed = settings.LOCAL_PROCESS_DIGESTS;
+  if (listed.length > 0 && settings.ALLOW_OPEN_TRUST && !settings.TRUST_ENFORCE) {
+    throw new SettingsError(
+      'LOCAL_PROCESS_DIGESTS: bare processes are refused while ALLOW_OPEN_TRUST lets anybody submit',
+    );
+  }
+  const api = await readTrustMode(pool);
+  if (listed.length > 0 && api?.open === true && !api.loopback_only) {
+    throw new SettingsError(
+      'LOCAL_PROCESS_DIGESTS: bare processes are refused while the API takes jobs of any key from other machines; set TRUST_ENFORCE there and start it again',
+    );
+  }
+  const shipped = listed.includes(SHIPPED)
+    ? Object.values(await programDigests(shippedProgramsFolder()))
+    : [];
+  const backend = createLocalBackend(
+    localSettings({
+      stateFolder: settings.BEACON_REACHABLE ?? settings.BEACON_STATE ?? '.beacon',
+      isolation: settings.LOCAL_ISOLATION,
+      engineSockets: defaultEngineSockets(settings),
+      region: settings.LOCAL_REGION,
+      imageFolders: settings.LOCAL_IMAGE_FOLDERS,
+      cpuSeconds: settings.LOCAL_CPU_SECONDS === 0 ? null : settings.LOCAL_CPU_SECONDS,
+      processDigests: [...listed.filter((digest) => digest !== SHIPPED), ...shipped],
+      hostUserlandImages: settings.LOCAL_HOST_USERLAND,
+    }),
+    { log },
+  );
+  await backend.reap?.((name) => isAttemptLive(pool, name));
+  return backend;
+}
