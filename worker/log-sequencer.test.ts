@@ -19,7 +19,7 @@ import { putPending } from '../test/support/pending.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
 import { recordedIo } from '../test/support/recorded-io.ts';
 import { temporaryFolder } from '../test/support/temporary-folder.ts';
-import type { Process } from './compose.ts';
+import type { Process } from './process.ts';
 import { startLogSequencer } from './log-sequencer.ts';
 
 const quiet = createLogger('test', 'silent');
