@@ -4,6 +4,7 @@ import { generateLogKey } from '../../attestation/keys/log-key.ts';
 import { nodeSha256, nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
 import { generateReceiptKey, type ReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import {
+  buildErasure,
   buildFirstKeyStart,
   buildKeyEnd,
   buildKeyStart,
@@ -17,7 +18,7 @@ import { parseNote } from '../log/note.ts';
 import { parseTlogProof } from '../log/tlog-proof.ts';
 import { parseEnvelope } from './dsse.ts';
 import { parseKeyStatement } from './key-statement.ts';
-import type { ExecutionBundle, JobBundle } from './bundle.ts';
+import { ERASURE_BUNDLE, type ExecutionBundle, type JobBundle } from './bundle.ts';
 import { receiptKeyLives, verifyRetirement, type ListedKeyEntry } from './verify-retirement.ts';
 import { verifyBundle } from './verify.ts';
 
@@ -260,5 +261,34 @@ describe('a receipt that was logged after the end of its key', () => {
     expect(verifyRetirement({ ...offline, root: '00'.repeat(32) }, entries, nodeVerifiers)).toMatchObject({
       ok: false,
     });
+  });
+
+  it('and so is an erasure', async () => {
+    const [old, next] = [signed.receiptKey, generateReceiptKey()];
+    const said = {
+      execution_id: signed.receipts[0]!.execution_id,
+      job_id: 'job-1',
+      receipt_cid: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku',
+      reason: 'asked for',
+      erased_at: '2026-01-02T00:00:00.000Z',
+    };
+    const starts = [await buildFirstKeyStart(old), await buildKeyStart(next, old)];
+    const statements = [...starts, await buildKeyEnd(old, next), await buildErasure(said, old)];
+    const links = await logged(statements, signed.logKey.signerFor('beacon.test/log'));
+    const bundle = { media_type: ERASURE_BUNDLE, erasure: links[3]!, key_proof: links[0]! };
+    const offline = verify(bundle);
+    expect(offline).toMatchObject({ ok: true, kind: 'erased', erased: [{ keyId: old.id, logIndex: 3 }] });
+    if (!offline.ok) return;
+    const entries = links.slice(0, 3).map(({ dsse, leaf, tlog_proof }) => {
+      const { index, proof: hashes } = parseTlogProof(tlog_proof);
+      return { index, hashes, dsse, leaf };
+    });
+    expect(verifyRetirement(offline, entries, nodeVerifiers)).toMatchObject({
+      ok: false,
+      link: 'key',
+      where: `erasure of ${said.execution_id}`,
+      reason: expect.stringContaining('had ended'),
+    });
+    expect(verifyRetirement(offline, entries.slice(0, 2), nodeVerifiers)).toMatchObject({ ok: true });
   });
 });

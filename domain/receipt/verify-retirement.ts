@@ -76,11 +76,12 @@ export function verifyRetirement(
   verifiers: Verifiers,
 ): Verdict {
   try {
-    const { treeSize: size, root, summary, executions } = verdict;
+    const { treeSize: size, root, summary, executions, erased = [] } = verdict;
     const lives = receiptKeyLives(entries, { size, root: fromHex(root)! }, verifiers);
     const signed = [
       ...(summary === undefined ? [] : [{ ...summary, where: 'summary' }]),
       ...executions.map((one) => ({ ...one, where: `execution ${one.executionId}` })),
+      ...erased.map((one) => ({ ...one, where: `erasure of ${one.executionId}` })),
     ];
     for (const { keyId, logIndex, where } of signed) {
       const life = lives.get(keyId);
