@@ -58,11 +58,19 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
     name = randomUUID();
   }
 
-  async function publish(): Promise<void> {
+  async function publishNow(): Promise<void> {
     const snapshot = JSON.stringify(withoutZeros(await mine()));
     if (await publishSnapshot(pool, { process: name, role, snapshot })) return;
     await rebase();
-    await publish();
+    await publishNow();
+  }
+
+  let last: Promise<void> = Promise.resolve();
+  /** One after another, so that no older snapshot is written over a newer one. */
+  function publish(): Promise<void> {
+    const published = last.then(publishNow);
+    last = published.catch(() => undefined);
+    return published;
   }
 
   async function others(): Promise<MetricJson[][]> {

@@ -126,6 +126,19 @@ export async function markOutboxFailed(
   );
 }
 
+/**
+ * Temporal knows no workflow for this cancel: again after `delayMs` where the job's start is still to be told, or was told
+ * a moment ago. False = there is none, so nothing is left to cancel.
+ */
+export async function delayCancel(db: Queryable, id: number, delayMs: number): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update outbox c set failures = failures + 1, leased_until = null, next_at = now() + $2 * interval '1 millisecond'
+     where id = $1 and exists (select from outbox s where s.job_id = c.job_id and s.kind = 'start')`,
+    [id, delayMs],
+  );
+  return rowCount === 1;
+}
+
 /** The workflow of an unended job is closed: end the job by a repair instead of a start. */
 export async function requestRepair(db: Queryable, jobId: string): Promise<void> {
   await db.query(

@@ -22,6 +22,7 @@ interface ScriptedTemporal extends WorkflowStarter {
   cancelled: string[];
   answer: 'started' | 'closed' | Error;
   known: 'open' | 'closed' | 'unknown' | Error;
+  asked: 'asked' | 'gone';
 }
 
 function scriptedTemporal(): ScriptedTemporal {
@@ -30,6 +31,7 @@ function scriptedTemporal(): ScriptedTemporal {
     cancelled: [],
     answer: 'started',
     known: 'open',
+    asked: 'asked',
     async start(_type, workflowId) {
       if (script.answer instanceof Error) throw script.answer;
       script.started.push(workflowId);
@@ -37,7 +39,7 @@ function scriptedTemporal(): ScriptedTemporal {
     },
     async cancel(workflowId) {
       script.cancelled.push(workflowId);
-      return 'asked';
+      return script.asked;
     },
     async look() {
       if (script.known instanceof Error) throw script.known;
@@ -152,6 +154,27 @@ describe('the relay', () => {
     await later(3_600);
     await relayOnce(deps);
     expect(temporal.started).toContain(`job-${job}`);
+  });
+
+  it('cancels again when the start was not there yet, and not when the job has none', async () => {
+    const id = await submit();
+    await requestCancel(db.pool, { jobId: id, actor: 'test' });
+    temporal.asked = 'gone';
+    await relayOnce(deps);
+    await relayOnce(deps);
+    expect(temporal.cancelled).toEqual([`job-${id}`]);
+    await later(1);
+    temporal.asked = 'asked';
+    await relayOnce(deps);
+    expect(temporal.cancelled).toEqual([`job-${id}`, `job-${id}`]);
+    await db.pool.query("delete from outbox where kind = 'start'");
+    await db.pool.query(
+      "insert into outbox (kind, job_id, owner) select 'cancel', id, owner from jobs where id = $1",
+      [id],
+    );
+    temporal.asked = 'gone';
+    await relayOnce(deps);
+    expect((await db.pool.query('select from outbox')).rowCount).toBe(0);
   });
 
   it('ends a cancelled job whose start is quarantined by a repair', async () => {

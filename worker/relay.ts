@@ -11,6 +11,7 @@ import type { BusinessEvents } from '../observability/events.ts';
 import type { Wakeups } from '../store/notify.ts';
 import {
   claimOutbox,
+  delayCancel,
   dropOutbox,
   markOutboxFailed,
   markStartsSent,
@@ -91,13 +92,12 @@ export async function relayOnce({ pool, temporal, events, workflowWindow }: Rela
         try {
           const answer = await tell(temporal, row);
           if (answer === 'closed') await requestRepair(pool, row.jobId);
-          else (row.kind === 'start' ? sent : done).push(row.id);
+          else if (answer !== 'gone' || !(await delayCancel(pool, row.id, backoffMs(row))))
+            (row.kind === 'start' ? sent : done).push(row.id);
         } catch (error) {
           events.outboxEnqueueError({ jobId: row.jobId, kind: row.kind, error });
           const invalid = !isRetryable(error);
-          const delayMs = invalid
-            ? QUARANTINE_MS
-            : Math.min(BACKOFF_MIN_MS * 2 ** row.failures, BACKOFF_MAX_MS);
+          const delayMs = invalid ? QUARANTINE_MS : backoffMs(row);
           await markOutboxFailed(pool, row.id, String(error), delayMs, invalid);
         }
       }
@@ -109,7 +109,12 @@ export async function relayOnce({ pool, temporal, events, workflowWindow }: Rela
   return { told: rows.length, full };
 }
 
-async function tell(temporal: WorkflowStarter, row: OutboxRow): Promise<'told' | 'closed'> {
+function backoffMs({ failures }: OutboxRow): number {
+  return Math.min(BACKOFF_MIN_MS * 2 ** failures, BACKOFF_MAX_MS);
+}
+
+/** `gone` = there is no workflow to cancel: it has ended, or its start is still under way. */
+async function tell(temporal: WorkflowStarter, row: OutboxRow): Promise<'told' | 'closed' | 'gone'> {
   switch (row.kind) {
     case 'start':
       return (await temporal.start(
@@ -121,8 +126,7 @@ async function tell(temporal: WorkflowStarter, row: OutboxRow): Promise<'told' |
         ? 'closed'
         : 'told';
     case 'cancel':
-      await temporal.cancel(`job-${row.jobId}`);
-      return 'told';
+      return (await temporal.cancel(`job-${row.jobId}`)) === 'gone' ? 'gone' : 'told';
     case 'repair':
       await temporal.start(
         'repairWorkflow',
