@@ -8,6 +8,7 @@ export function ipfsCommands(program: Command, run: Run): void {
     .description(
       'the block store and where it is published (DATABASE_URL, or the stack of the state folder)',
     );
+  examples(ipfs, ['beacon ipfs check']);
   examples(
     ipfs
       .command('check')

@@ -6,7 +6,10 @@ import { examples, type Run } from './run.ts';
 export function logCommands(program: Command, run: Run): void {
   const log = program
     .command('log')
-    .description('the keys of the transparency log (DATABASE_URL, or the stack of the state folder)');
+    .description(
+      'the transparency log: its keys and its end (DATABASE_URL, or the stack of the state folder)',
+    );
+  examples(log, ['beacon log keys', 'beacon log rotate-receipt-key']);
   const command = (
     name: string,
     description: string,
