@@ -1,6 +1,6 @@
 // How long an inclusion proof takes in a small and in a large log, what the tiles take on disk, and whether the memory of
 // the sequencer grows with the log.
-// npm run bench:proofs   (5 minutes; -- --proofs or --memory: only that; --full: five times the appends)
+// npm run bench:proofs   (10 minutes and more; -- --proofs or --memory: only that; --full: five times the appends)
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
