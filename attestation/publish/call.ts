@@ -41,6 +41,15 @@ async function read(answer: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** The JSON of an answer; undefined where it is none. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;

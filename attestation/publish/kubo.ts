@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { call } from './call.ts';
+import { call, parsed } from './call.ts';
 import { PublishError, type Facts, type PublishTarget, type Tree } from './target.ts';
 
 export interface KuboOptions {
@@ -61,13 +61,25 @@ export function createKubo({ name, url, authorization }: KuboOptions): Kubo {
     name,
     kind: 'kubo',
     async importCar(cid, car, signal) {
+      // What cannot be read here is no fault of the place; fetch would tell it as one.
+      let ours: { error: unknown } | undefined;
+      async function* watched(): AsyncGenerator<Uint8Array> {
+        try {
+          yield* car;
+        } catch (error) {
+          ours = { error };
+          throw error;
+        }
+      }
       const boundary = `beacon-${randomBytes(16).toString('hex')}`;
-      const body = Readable.toWeb(Readable.from(multipart(boundary, car), { objectMode: false }));
+      const body = Readable.toWeb(Readable.from(multipart(boundary, watched()), { objectMode: false }));
       const text = await rpc('dag/import?pin-roots=true&stats=true', signal, IMPORT_MS, {
         headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
         body: body as RequestInit['body'],
         duplex: 'half',
-      } as RequestInit);
+      } as RequestInit).catch((error: unknown) => {
+        throw ours === undefined ? error : ours.error;
+      });
       const roots = text
         .split('\n')
         .filter((line) => line !== '')
@@ -111,12 +123,4 @@ async function* multipart(boundary: string, car: AsyncIterable<Uint8Array>): Asy
   );
   yield* car;
   yield Buffer.from(`\r\n--${boundary}--\r\n`);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

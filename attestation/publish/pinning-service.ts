@@ -1,6 +1,6 @@
 /** The IPFS Pinning Service API (1.0): POST and GET /pins with a bearer token. The service fetches the tree by itself. */
 import { z } from 'zod';
-import { call } from './call.ts';
+import { call, parsed } from './call.ts';
 import { PublishError, type Facts, type PublishTarget, type Tree } from './target.ts';
 
 export interface PinningServiceOptions {
@@ -111,12 +111,4 @@ export function createPinningService({
       };
     },
   };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

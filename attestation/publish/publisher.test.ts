@@ -143,6 +143,20 @@ describeNeeding('to a real Kubo', program.missing, () => {
     await expect(target().importCar(otherCid, pieces(car.subarray(0, -9)), signal)).rejects.toThrow(/Kubo/);
   });
 
+  test('a tree that cannot be read here keeps no other from being published', async () => {
+    const damaged = await endedJob({}, large);
+    await api.db.pool.query(
+      'update blobs set bytes = set_byte(bytes, 0, 255 - get_byte(bytes, 0)) where leaf_cid is not null and part = 0',
+    );
+    const job = await endedJob();
+    const publisher = publisherOf([target()]);
+    expect(await publisher.batch('kubo', signal)).toEqual({ tried: 2, more: false });
+    expect((await factsOf(damaged)).publications).toMatchObject([
+      { pinned_at: null, note: expect.stringContaining('damaged') },
+    ]);
+    expect(await pins()).toContain((await factsOf(job)).directory_cid);
+  });
+
   test('a backlog of an outage is drained afterwards, in batches and without hammering', async () => {
     const jobs: string[] = [];
     for (let i = 0; i < 25; i++) jobs.push(await endedJob());
@@ -179,7 +193,7 @@ describeNeeding('to a real Kubo', program.missing, () => {
 test('announcing is a fact of its own: tried again when it fails, told when it holds', async () => {
   let provides = 0;
   const seen: string[] = [];
-  // What Kubo answers, as recorded from one.
+  // Written by hand, as we understand Kubo: announcing for real needs a network.
   const fake = createServer((request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
