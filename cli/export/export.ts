@@ -1,10 +1,9 @@
-import type { ExportFormat } from '../commands/export.ts';
-import type { VerifyOptions } from '../commands/verify.ts';
+import type { ExportFormat, ExportOptions } from '../commands/export.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../failure.ts';
+import { CliError, EXIT } from '../failure.ts';
 import { writeOutput } from '../input.ts';
 import { printable } from '../text/printable.ts';
-import { rejectedLines } from '../verify/verdict-lines.ts';
+import { rejected } from '../verify/rejected.ts';
 import { verifiedBundle } from '../verify/verified.ts';
 import { exported } from './formats.ts';
 
@@ -14,14 +13,14 @@ export async function exportProof(
   what: string,
   out: string | undefined,
   format: ExportFormat,
-  options: VerifyOptions,
+  options: ExportOptions,
 ): Promise<number> {
-  const { bytes, trust, verdict } = await verifiedBundle(context, what, options);
-  if (!verdict.ok) {
-    if (context.json) context.document(verdict);
-    else for (const line of rejectedLines(verdict, context.colours)) context.note(line);
-    return EXIT.failed;
+  if (format === 'car') {
+    if (out === undefined) throw new CliError('usage', 'a CAR is written to a file, which is not named');
+    return (await import('./export-car.ts')).exportCar(context, what, out, options);
   }
+  const { bytes, trust, verdict } = await verifiedBundle(context, what, options);
+  if (!verdict.ok) return rejected(context, verdict);
   const text = exported(format, bytes, trust);
   if (out === undefined) {
     // On a terminal nothing may be obeyed; a pipe gets the bytes, on which other tools compute hashes.

@@ -19,8 +19,11 @@ import type { Trust } from '../../domain/receipt/verdict.ts';
 import type { ExportFormat } from '../commands/export.ts';
 import { CliError } from '../failure.ts';
 
+/** A CAR is no text (cli/export/car.ts). */
+export type TextFormat = Exclude<ExportFormat, 'car'>;
+
 /** What a verified bundle, of an execution or of a job (its summary), looks like to other tools. */
-export function exported(format: ExportFormat, bytes: Uint8Array, trust: Trust): string {
+export function exported(format: TextFormat, bytes: Uint8Array, trust: Trust): string {
   const { document, link, keys } = subjectOf(parseBundle(bytes));
   const logKeys = trust.vkeys.map((vkey) => parseVkey(vkey, nodeSha256));
   switch (format) {
@@ -48,7 +51,7 @@ interface Subject {
   keys: LogLink[];
 }
 
-function subjectOf(bundle: Bundle): Subject {
+export function subjectOf(bundle: Bundle): Subject {
   if (bundle.media_type === EXECUTION_BUNDLE) {
     const keys = [...(bundle.key_chain ?? []), bundle.key_proof];
     return { document: bundle.receipt, link: bundle, keys };
