@@ -41,7 +41,11 @@ export function viewerValues(viewer: Viewer): [boolean, string | null] {
  */
 export async function spendNonce(db: Queryable, owner: string, nonce: string): Promise<boolean> {
   const { rowCount } = await db.query(
-    `with old as (delete from request_nonces where owner = $1 and used_at < now() - interval '1 hour')
+    `with old as (
+       -- Whoever makes a key for each request leaves one row each, so those of all keys go.
+       delete from request_nonces where (owner, nonce) in (
+         select owner, nonce from request_nonces where used_at < now() - interval '1 hour'
+         order by used_at limit 10 for update skip locked))
      insert into request_nonces (owner, nonce) values ($1, $2) on conflict do nothing`,
     [owner, nonce],
   );

@@ -585,6 +585,7 @@ create table request_nonces (
   used_at timestamptz not null default now(),
   primary key (owner, nonce)
 );
+create index request_nonces_used on request_nonces (used_at);
 
 -- State machines (domain/states.ts holds the same tables; a test compares them).
 create function allowed_moves(noun text) returns table (old text, new text) language sql immutable as $$
