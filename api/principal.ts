@@ -31,6 +31,8 @@ declare module 'fastify' {
     mutates?: boolean;
     /** Public by nature and meant for any web page: every Origin may read it. */
     anyOrigin?: boolean;
+    /** Open to any Origin, and yet it knows what is private: owners may sign here. */
+    ownersToo?: boolean;
     /** Not counted by the limit of requests: probes and scrapers ask it. */
     unlimited?: boolean;
   }

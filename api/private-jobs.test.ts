@@ -27,6 +27,7 @@ let open: string;
 let execution: { id: string; number: number; ipfs_cid: string; job_id: string };
 let summary: string;
 let manifest: string;
+let directory: string;
 
 beforeAll(async () => {
   api = await testApi();
@@ -40,6 +41,7 @@ beforeAll(async () => {
   log.startSequencing();
   await log.sizeReaches(9);
   execution = (await as(owner, `/api/v1/jobs/${job}/executions`)).json.executions[0];
+  directory = (await as(owner, `/api/v1/jobs/${job}/directory`)).json.directory_cid;
   ({ summary_cid: summary, manifest_cid: manifest } = (await as(owner, `/api/v1/jobs/${job}`)).json.job);
 });
 afterAll(async () => {
@@ -76,6 +78,9 @@ function routes(): [string, string][] {
     `/api/v1/transparency/bundles/${cid}`,
     `/api/v1/transparency/bundles/${noCid}`,
   ]);
+  const ofGateway = [execution.ipfs_cid, directory].flatMap((cid): [string, string][] =>
+    ['raw', 'car'].map((format) => [`/ipfs/${cid}?format=${format}`, `/ipfs/${noCid}?format=${format}`]),
+  );
   const proofs: [string, string][] = [
     [`execution_id=${execution.id}`, `execution_id=${none}`],
     [`ipfs_cid=${execution.ipfs_cid}`, `ipfs_cid=${noCid}`],
@@ -85,7 +90,7 @@ function routes(): [string, string][] {
     `/api/v1/transparency/proof?${one}`,
     `/api/v1/transparency/proof?${other}`,
   ]);
-  return [...ofJob, ...ofExecution, ...ofCid, ...asked];
+  return [...ofJob, ...ofExecution, ...ofCid, ...ofGateway, ...asked];
 }
 
 describe('a private job', () => {
@@ -202,4 +207,14 @@ test('the feed shows a private job to whoever comes with a ticket of its owner, 
     await notifier[Symbol.asyncDispose]();
     await wakeups[Symbol.asyncDispose]();
   }
+});
+
+test('nonces of keys that never come back go as well', async () => {
+  await api.db.pool.query(
+    `insert into request_nonces (owner, nonce, used_at)
+     select 'gone-' || n, 'once', now() - interval '2 hours' from generate_series(1, 12) n`,
+  );
+  for (let i = 0; i < 2; i++) await as(testKey(), `/api/v1/jobs/${open}`);
+  const { rowCount } = await api.db.pool.query("select from request_nonces where owner like 'gone-%'");
+  expect(rowCount).toBe(0);
 });

@@ -81,19 +81,19 @@ export const describeRoute: SwaggerTransform = (input) => {
     url: string;
   };
   if (schema.hide === true) return { schema: described, url };
-  const { permission = 'read', anyOrigin = false } = route.config ?? {};
+  const { permission = 'read', anyOrigin = false, ownersToo = !anyOrigin } = route.config ?? {};
   const service = schema.tags?.includes('service') ?? false;
   const facts: Facts = {
     codes: errorsOf({
       own: schema.errors ?? [],
       takesBody: route.method !== 'GET',
       anyOrigin,
-      forOwners: permission === 'read' && !anyOrigin && !service,
+      forOwners: permission === 'read' && ownersToo && !service,
       isService: service,
     }),
     answerHeaders: schema.answerHeaders ?? {},
     permission,
-    forOperators: !service && !anyOrigin,
+    forOperators: !service && ownersToo,
   };
   delete described.errors;
   delete described.answerHeaders;

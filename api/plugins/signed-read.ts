@@ -19,7 +19,8 @@ export function registerSignedReads(app: FastifyInstance, pool: Pool): void {
     const header = request.headers[READ_HEADER];
     if (header === undefined) return;
     const { config, schema } = request.routeOptions;
-    const isPrivateHere = !config.anyOrigin && schema?.tags?.includes('service') !== true;
+    const isPrivateHere =
+      (config.anyOrigin !== true || config.ownersToo === true) && schema?.tags?.includes('service') !== true;
     if (config.permission !== 'read' || !isPrivateHere) return;
     if (request.principal.kind !== 'anonymous') return;
     const { key, nonce } = verified(String(header), request.method, request.raw.url ?? '');

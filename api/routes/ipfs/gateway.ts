@@ -125,7 +125,7 @@ export function registerGateway(app: RouteApp, { pool, events }: GatewayDeps): v
   const shared = {
     onResponse: async (_request: FastifyRequest, reply: FastifyReply) =>
       events.gatewayAnswered({ seconds: reply.elapsedTime / 1_000 }),
-    config: { permission: 'read', mutates: false, anyOrigin: true },
+    config: { permission: 'read', mutates: false, anyOrigin: true, ownersToo: true },
     schema: {
       description:
         'Only what can be checked against its CID: blocks and CARs. Files as they are have `/api/v1/transparency/bundles/{cid}`. Every web page may read it.',
