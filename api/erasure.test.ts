@@ -1,13 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newReceiptKey, receiptKey } from '../attestation/keys/receipt-key.ts';
+import { newReceiptKey, receiptKey, type ReceiptKey } from '../attestation/keys/receipt-key.ts';
 import { nodeVerifiers } from '../attestation/keys/node-verifiers.ts';
+import { closeAndFollow } from '../attestation/log/close.ts';
+import { fileGuard } from '../attestation/log/guard.ts';
 import { main } from '../cli/command-line.ts';
 import { fromUtf8 } from '../domain/encoding.ts';
 import { specVerifier } from '../domain/receipt/spec-facts.ts';
 import type { Accepted } from '../domain/receipt/verdict.ts';
 import { verifyBundle } from '../domain/receipt/verify.ts';
+import { findLog } from '../store/log-state.ts';
 import { createPool } from '../store/pool.ts';
 import { signedJob, testApi, testKey, type TestApi } from '../test/support/api.ts';
 import { attestedLog, type AttestedLog } from '../test/support/attested.ts';
@@ -19,11 +22,13 @@ let api: TestApi;
 let log: AttestedLog;
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let vkey: string;
+let key: ReceiptKey;
 
 beforeAll(async () => {
   api = await testApi();
   const privateKey = newReceiptKey();
-  log = await attestedLog(api.db, receiptKey(privateKey));
+  key = receiptKey(privateKey);
+  log = await attestedLog(api.db, key);
   folder = await temporaryFolder();
   log.startSequencing();
   const keys = path.join(folder.path, '.beacon', 'keys');
@@ -187,4 +192,33 @@ test('what has not ended, is unknown or has no reason is not erased', async () =
   expect(await beacon('erase', `${job}#1`, '--reason', 'x')).toMatchObject({ code: 4 });
   expect(await beacon('erase', '1', '--reason', ' ')).toMatchObject({ code: 2 });
   expect(await beacon('erase', '1')).toMatchObject({ code: 2 });
+});
+
+test('bytes that a running job may have made again are left to the sweep, and to nobody else', async () => {
+  const { job, files } = await ended('both say this');
+  const other = (await api.post(signedJob(testKey(), { questions: [] }))).json.id as string;
+  await api.db.pool.query(`update jobs set state = 'running', started_at = now() where id = $1`, [other]);
+  const { erased } = await erase(job, '--job');
+  expect(erased.reduce((sum, { blobs }) => sum + blobs, 0)).toBe(0);
+  const cid = files[0]!.cid;
+  expect((await api.get(`/api/v1/transparency/bundles/${cid}`)).json.code).toBe('erased');
+  const { rowCount } = await api.db.pool.query(
+    `select from blobs where convert_from(bytes, 'utf8') = 'both say this'`,
+  );
+  expect(rowCount).toBe(1);
+  await log.endJob(other, 'both say this');
+  expect((await api.get(`/api/v1/transparency/bundles/${cid}`)).text).toBe('both say this');
+});
+
+test('what stands in a closed log can be erased, and the log that follows proves it', async () => {
+  const { executions } = await ended('before the end');
+  const guard = fileGuard(path.join(folder.path, 'guard.json'));
+  await closeAndFollow(api.db.pool, (await findLog(api.db.pool))!, key, { guard });
+  await using next = await attestedLog(api.db, key);
+  next.startSequencing();
+  await next.sizeReaches(1);
+  await erase(executions[0]!.id);
+  const bundle = await bundleOf(`executions/${executions[0]!.id}`);
+  vkey = (await api.get('/api/v1/transparency/root')).json.vkey;
+  expect(judge(bundle)).toMatchObject({ kind: 'erased', erased: [{ reason: 'asked for' }] });
 });

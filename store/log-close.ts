@@ -83,7 +83,15 @@ export async function findClosedLogOf(
 ): Promise<string | undefined> {
   const { rows } = await db.query<{ logId: string }>(
     `select s.log_id as "logId" from log_state s
-     where s.closed_at is not null and (
+     where s.closed_at is not null
+       -- What was erased since has its newest entry in the log that grows.
+       and not exists (
+         select from log_state o join log_entries e on e.log_id = o.log_id
+         where o.closed_at is null and e.subject_kind = 'erasure' and e.subject_id = $1::uuid::text)
+       and not exists (
+         select from log_state o join log_pending p on p.log_id = o.log_id
+         where o.closed_at is null and p.subject_kind = 'erasure' and p.subject_id = $1::uuid::text)
+       and (
        exists (select from log_entries e where e.log_id = s.log_id and e.execution_id = $1)
        or exists (select from log_entries e where e.log_id = s.log_id and e.cid = $2)
        or exists (select from log_entries e where e.log_id = s.log_id and e.subject_kind = 'job' and e.subject_id = $3))

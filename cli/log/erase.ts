@@ -78,11 +78,7 @@ async function signingKey({ pool, log, keys }: LogDesk) {
   return key;
 }
 
-async function chosen(
-  { pool, log }: LogDesk,
-  what: string,
-  { job = false }: EraseOptions,
-): Promise<Erasable[]> {
+async function chosen({ pool }: LogDesk, what: string, { job = false }: EraseOptions): Promise<Erasable[]> {
   const [, jobId, nth] = NTH_OF_JOB.exec(what) ?? [];
   const named = job
     ? { jobId: what }
@@ -93,7 +89,7 @@ async function chosen(
         : /^[1-9]\d{0,9}$/.test(what)
           ? { number: Number(what) }
           : undefined;
-  const all = named === undefined ? [] : await findErasable(pool, log.logId, named);
+  const all = named === undefined ? [] : await findErasable(pool, named);
   const found = jobId !== undefined && !job ? all.slice(Number(nth) - 1, Number(nth)) : all;
   if (job && ((await countUnended(pool, what)) ?? 0) > 0)
     throw new CliError('refused', `job ${printable(what)} has not ended`, {
