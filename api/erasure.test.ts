@@ -171,6 +171,22 @@ test('bytes that nobody else has are gone, with --job the spec as well', async (
   for (const { id } of executions) expect(judge(await bundleOf(`executions/${id}`)).kind).toBe('erased');
 });
 
+test('the spec of a job goes also when its executions had been erased one by one', async () => {
+  const { job, executions } = await ended('one by one', { questions: ['who is asked this?'] });
+  for (const { id } of executions) await erase(id);
+  expect((await api.get(`/api/v1/jobs/${job}/spec`)).status).toBe(200);
+  const before = executions.length;
+  for (let i = 0; i < 2; i++)
+    expect(await erase(job, '--job')).toEqual({ erased: [], before, published: [] });
+  expect(await api.get(`/api/v1/jobs/${job}/spec`)).toMatchObject({ status: 410, json: { code: 'erased' } });
+  const { rows } = await api.db.pool.query(
+    'select j.raw, x.question_text from jobs j join executions x on x.job_id = j.id where j.id = $1',
+    [job],
+  );
+  expect(rows).toHaveLength(before);
+  for (const row of rows) expect(row).toEqual({ raw: Buffer.alloc(0), question_text: null });
+});
+
 test('bytes that are missing without an erasure are no erasure', async () => {
   const { executions } = await ended('lost');
   const { id } = executions[0]!;

@@ -1,4 +1,4 @@
-import { prepared, type Queryable } from './pool.ts';
+import { prepared, withTransaction, type Pool, type Queryable } from './pool.ts';
 
 const READ_BLOCK = prepared(
   'read-block',
@@ -41,12 +41,15 @@ export interface EndedJob {
   owner: string;
   visibility: string;
   directory_cid: string | null;
+  /** How many of its executions were erased. */
+  erased: number;
 }
 
 /** A job that has ended; undefined while it runs. */
 export async function getEndedJob(db: Queryable, jobId: string): Promise<EndedJob | undefined> {
   const { rows } = await db.query<EndedJob>(
-    'select owner, visibility, directory_cid from jobs where id = $1 and summary_cid is not null',
+    `select owner, visibility, directory_cid, (select count(*) from erasures g where g.job_id = j.id) as erased
+     from jobs j where id = $1 and summary_cid is not null`,
     [jobId],
   );
   return rows[0];
@@ -104,19 +107,31 @@ export interface DirectoryDocuments {
   files: DirectoryFile[];
 }
 
-/** Keeps a directory's nodes, and that it is the job's. The same directory again changes nothing. */
+/**
+ * Keeps a directory's nodes, and that it is the job's. The same directory again changes nothing. False: it was made of what
+ * was erased meanwhile.
+ */
 export async function keepDirectory(
-  db: Queryable,
+  pool: Pool,
   directory: {
     jobId: string;
     cid: string;
     visibleTo: string;
+    erased: number;
     nodes: { cid: string; digest: Uint8Array; bytes: Uint8Array }[];
   },
-): Promise<void> {
-  const { jobId, cid, visibleTo, nodes } = directory;
-  await db.query(
-    `with new_blocks as (
+): Promise<boolean> {
+  const { jobId, cid, visibleTo, erased, nodes } = directory;
+  return withTransaction(pool, async (tx) => {
+    // An erasure takes this lock as well, and finds what was kept before it.
+    await tx.query('select from jobs where id = $1 for no key update', [jobId]);
+    const { rows } = await tx.query<{ erased: number }>(
+      'select count(*) as erased from erasures where job_id = $1',
+      [jobId],
+    );
+    if (rows[0]!.erased !== erased) return false;
+    await tx.query(
+      `with new_blocks as (
        insert into blocks (digest, bytes) select * from unnest($4::bytea[], $5::bytea[]) on conflict do nothing
      ), new_cids as (
        insert into cids (cid, digest, kind, visible_to, job_id)
@@ -124,15 +139,17 @@ export async function keepDirectory(
        on conflict do nothing
      )
      update jobs set directory_cid = $2 where id = $1 and directory_cid is distinct from $2`,
-    [
-      jobId,
-      cid,
-      nodes.map((node) => node.cid),
-      nodes.map((node) => node.digest),
-      nodes.map((node) => node.bytes),
-      visibleTo,
-    ],
-  );
+      [
+        jobId,
+        cid,
+        nodes.map((node) => node.cid),
+        nodes.map((node) => node.digest),
+        nodes.map((node) => node.bytes),
+        visibleTo,
+      ],
+    );
+    return true;
+  });
 }
 
 /** Stores blocks that nothing names: they are found by their CID in the store, and by nobody at the gateway. */

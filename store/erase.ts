@@ -10,6 +10,7 @@
 import { cidOfDigest } from '../domain/receipt/cid.ts';
 import { EVERYBODY } from './principals.ts';
 import type { Queryable, Transaction } from './pool.ts';
+import { withdrawPublications } from './withdrawals.ts';
 
 export interface Erasable {
   executionId: string;
@@ -102,13 +103,12 @@ export async function eraseExecution(tx: Transaction, input: EraseInput): Promis
   for (const { digest, dsse_digest: dsse } of rows) {
     for (const block of [digest, dsse]) await eraseBlock(tx, block, executionId);
   }
-  if (jobId !== null) await eraseIndexes(tx, jobId, executionId);
-  if (jobId !== null && input.withSpec) {
-    await tx.query(`update jobs set raw = '', name = 'erased' where id = $1`, [jobId]);
-    await tx.query(
-      'update executions set question_text = null where job_id = $1 and id in (select g.execution_id from erasures g where g.job_id = $1)',
-      [jobId],
-    );
+  if (jobId !== null) {
+    // Whoever makes the job's directory or publishes it takes this lock: before us, then we find it; or after us.
+    await tx.query('select from jobs where id = $1 for no key update', [jobId]);
+    await eraseIndexes(tx, jobId, executionId);
+    await withdrawPublications(tx, jobId);
+    if (input.withSpec) await eraseSpec(tx, jobId);
   }
   await tx.query(
     `insert into cids (cid, digest, kind, visible_to, job_id, execution_id) values ($1, $2, 'dsse', $3, $4, $5)
@@ -116,6 +116,17 @@ export async function eraseExecution(tx: Transaction, input: EraseInput): Promis
     [signed.dsseCid, signed.dsseDigest, visibleTo, jobId, executionId],
   );
   return blobs;
+}
+
+/** Removes the signed spec of a job with its questions. Its executions were erased before, which is what allows it. */
+export async function eraseSpec(db: Queryable, jobId: string): Promise<void> {
+  await db.query(
+    `update executions set question_text = null where job_id = $1 and question_text is not null
+       and id in (select g.execution_id from erasures g where g.job_id = $1)`,
+    [jobId],
+  );
+  await db.query('update erasures set with_spec = true where job_id = $1 and not with_spec', [jobId]);
+  await db.query(`update jobs set raw = '', name = 'erased' where id = $1`, [jobId]);
 }
 
 /** The entry and the row that it is known by; false when there is one already. */

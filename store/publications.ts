@@ -1,5 +1,6 @@
 import { appendToRunningJob } from './job-head.ts';
 import { withTransaction, type Pool, type Queryable } from './pool.ts';
+import { withdrawAgain } from './withdrawals.ts';
 
 /** Bounds one look at the feed. */
 const EVENTS_PER_LOOK = 5_000;
@@ -61,13 +62,18 @@ export interface Publication {
   announced: boolean;
   requestId: string | null;
   failures: number;
+  /** It is to be kept there no longer. */
+  withdrawn: boolean;
+  /** As the database says it. */
+  dueAt: string;
 }
 
 /** What is to be done at a place now, the longest due first. */
 export async function listDue(db: Queryable, target: string, limit: number): Promise<Publication[]> {
   const { rows } = await db.query<Publication>(
     `select job_id as "jobId", cid, stored_at is not null as stored, pinned_at is not null as pinned,
-            announced_at is not null as announced, request_id as "requestId", failures
+            announced_at is not null as announced, request_id as "requestId", failures,
+            withdrawn_at is not null as withdrawn, next_at::text as "dueAt"
      from publications where target = $1 and next_at <= now() order by next_at limit $2`,
     [target, limit],
   );
@@ -102,7 +108,7 @@ export async function keepPublication(
          announced_at = coalesce(announced_at, case when $6 then now() end),
          request_id = $7, note = $8, failures = $9, spare = $10, next_at = now() + $11 * interval '1 millisecond'
        where target = $1 and job_id = $2 and (stored_at is not null) = $12 and (pinned_at is not null) = $13
-         and (announced_at is not null) = $14`,
+         and (announced_at is not null) = $14 and withdrawn_at is null`,
       [
         target,
         before.jobId,
@@ -120,8 +126,8 @@ export async function keepPublication(
         before.announced,
       ],
     );
-    // Somebody else was quicker, and has told it.
-    if (rowCount !== 1) return;
+    // Somebody else was quicker and has told it, or it was erased meanwhile.
+    if (rowCount !== 1) return withdrawAgain(tx, target, before.jobId);
     const facts = (['stored', 'pinned', 'announced'] as const).filter((fact) => now[fact] && !before[fact]);
     if (facts.length === 0) return;
     await appendToRunningJob(
@@ -169,6 +175,7 @@ export interface PublicationFacts {
   stored_at: Date | null;
   pinned_at: Date | null;
   announced_at: Date | null;
+  removed_at: Date | null;
   spare: boolean;
   note: string | null;
 }
@@ -176,7 +183,7 @@ export interface PublicationFacts {
 /** Where a job's directory is, as far as places were asked to hold it. */
 export async function listPublications(db: Queryable, jobId: string): Promise<PublicationFacts[]> {
   const { rows } = await db.query<PublicationFacts>(
-    `select p.target, t.kind, p.stored_at, p.pinned_at, p.announced_at, p.spare, p.note
+    `select p.target, t.kind, p.stored_at, p.pinned_at, p.announced_at, p.removed_at, p.spare, p.note
      from publications p join publish_targets t on t.target = p.target where p.job_id = $1 order by p.target`,
     [jobId],
   );
@@ -197,6 +204,7 @@ export async function readPublishBacklog(db: Queryable): Promise<PublishBacklog[
             coalesce(extract(epoch from now() - min(p.created_at)), 0)::float8 as "oldestAgeSeconds"
      from publish_targets t
      left join publications p on p.target = t.target and p.pinned_at is null and not p.spare
+       and p.withdrawn_at is null
      where t.seen_at > now() - interval '1 hour' group by t.target`,
   );
   return rows;

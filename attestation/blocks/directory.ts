@@ -7,7 +7,7 @@ import {
   listDirectoryRows,
   type DirectoryDocuments,
 } from '../../store/blocks.ts';
-import type { Queryable } from '../../store/pool.ts';
+import type { Pool } from '../../store/pool.ts';
 import { visibleToOf } from '../../store/principals.ts';
 
 export interface JobDirectory {
@@ -22,18 +22,19 @@ export interface JobDirectory {
  *   manifest.json  summary.json  summary.dsse.json
  *   executions/<execution>/receipt.json  receipt.dsse.json  output  files/<name>
  */
-export async function jobDirectory(db: Queryable, jobId: string): Promise<JobDirectory | undefined> {
-  const job = await getEndedJob(db, jobId);
+export async function jobDirectory(pool: Pool, jobId: string): Promise<JobDirectory | undefined> {
+  const job = await getEndedJob(pool, jobId);
   if (job === undefined) return undefined;
   if (job.directory_cid !== null) return { cid: job.directory_cid };
-  const { cid, size, nodes } = await directoryDag(directoryEntries(await listDirectoryRows(db, jobId)));
-  await keepDirectory(db, {
+  const { cid, size, nodes } = await directoryDag(directoryEntries(await listDirectoryRows(pool, jobId)));
+  const isKept = await keepDirectory(pool, {
     jobId,
     cid,
     visibleTo: visibleToOf(job),
+    erased: job.erased,
     nodes: nodes.map((node) => ({ ...node, digest: CID.parse(node.cid).multihash.digest })),
   });
-  return { cid, bytes: size };
+  return isKept ? { cid, bytes: size } : jobDirectory(pool, jobId);
 }
 
 function directoryEntries({ documents, files }: DirectoryDocuments): DirectoryEntry[] {

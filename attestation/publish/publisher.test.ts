@@ -91,6 +91,7 @@ describeNeeding('to a real Kubo', program.missing, () => {
         stored_at: expect.any(String),
         pinned_at: expect.any(String),
         announced_at: null,
+        removed_at: null,
         spare: false,
         note: expect.stringContaining('offline'),
       },

@@ -6,6 +6,8 @@
  *   announced - it told the network               (`ipfs.announced`; pinning services do not say)
  * A tree that the place refuses is tried again later and later, alone. A place that does not answer ends the batch, and
  * nothing is sent there for a while, longer each time: a backlog is drained after an outage without hammering.
+ *   withdrawn - something of the job was erased: nothing of it is published any more
+ *   removed   - the place said that it keeps it no longer; asked after whatever was under way there
  */
 import { createHash } from 'node:crypto';
 import { CID } from 'multiformats/cid';
@@ -22,6 +24,7 @@ import {
   type PublicationUpdate,
 } from '../../store/publications.ts';
 import type { Pool } from '../../store/pool.ts';
+import { claimPublication, keepRemoval } from '../../store/withdrawals.ts';
 import { wholeCar } from '../blocks/car.ts';
 import { jobDirectory, type JobDirectory } from '../blocks/directory.ts';
 import { BlocksError } from '../blocks/error.ts';
@@ -60,6 +63,7 @@ const ANNOUNCE_AGAIN_MS = 3_600_000;
 const OUTAGE_MIN_MS = 5_000;
 const OUTAGE_MAX_MS = 5 * 60_000;
 const SPARE_AGAIN_MS = 10 * 60_000;
+const UNPINNED = 'unpinned, because it was erased; copies elsewhere may persist';
 /** So often may a service fail before the next one takes the tree. */
 const GIVEN_UP_AFTER = 3;
 
@@ -84,6 +88,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (directory === undefined) throw new PublishError('refused', 'the job has not ended');
     if (directory.bytes !== undefined) events.directoryMade({ jobId: due.jobId, bytes: directory.bytes });
     const { cid } = directory;
+    if (!(await claimPublication(pool, target.name, due.jobId, cid))) return;
     const keep = (update: Partial<PublicationUpdate>) =>
       keepPublication(pool, target.name, due, {
         cid,
@@ -134,6 +139,36 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
+  /** Copies that others fetched persist; what the place itself answers is kept. */
+  async function removeOne(
+    target: PublishTarget,
+    due: Publication & { cid: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await target.remove(due.cid, signal);
+      await keepRemoval(pool, target.name, due, {
+        removed: true,
+        note: UNPINNED,
+        failures: 0,
+        againMs: null,
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      const note = `asked to unpin what was erased: ${error instanceof Error ? error.message : String(error)}`;
+      const isDown = error instanceof PublishError && error.code === 'unreachable';
+      const againMs = isDown ? 0 : backoff(RETRY_MIN_MS, RETRY_MAX_MS, due.failures);
+      await keepRemoval(pool, target.name, due, {
+        removed: false,
+        note,
+        failures: due.failures + (isDown ? 0 : 1),
+        againMs,
+      });
+      if (isDown) throw error;
+      events.publishFailed({ target: target.name, jobId: due.jobId, error });
+    }
+  }
+
   return {
     targets: targets.map(({ name }) => name),
     async batch(name, signal) {
@@ -146,7 +181,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
       let tried = 0;
       for (const one of due) {
         try {
-          await publishOne(target, one, signal);
+          const { cid } = one;
+          if (one.withdrawn && cid !== null) await removeOne(target, { ...one, cid }, signal);
+          else await publishOne(target, one, signal);
           tried++;
         } catch (error) {
           if (!(error instanceof PublishError)) throw error;

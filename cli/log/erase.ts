@@ -3,7 +3,7 @@ import { receiptKey } from '../../attestation/keys/receipt-key.ts';
 import { requireLive } from '../../attestation/log/receipt-keys.ts';
 import { buildErasure } from '../../attestation/receipt/build.ts';
 import { LIMITS } from '../../domain/limits.ts';
-import { countUnended, eraseExecution, findErasable, type Erasable } from '../../store/erase.ts';
+import { countUnended, eraseExecution, eraseSpec, findErasable, type Erasable } from '../../store/erase.ts';
 import { createNotifier } from '../../store/notify.ts';
 import { withTransaction } from '../../store/pool.ts';
 import type { EraseOptions } from '../commands/erase.ts';
@@ -11,6 +11,7 @@ import type { Context } from '../context.ts';
 import { CliError } from '../failure.ts';
 import { printable } from '../text/printable.ts';
 import { withLog, type LogDesk } from './database.ts';
+import { withdrawnAnswers } from './withdrawn.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const NTH_OF_JOB = /^([^#/]+)[#/]([1-9]\d{0,8})$/;
@@ -47,14 +48,27 @@ export async function erase(context: Context, what: string, options: EraseOption
         const blobs = await withTransaction(pool, (tx) => eraseExecution(tx, input));
         if (blobs !== undefined) erased.push({ execution_id: executionId, receipt_cid: receiptCid, blobs });
       }
+      // Also when nothing was left to be erased but the spec.
+      if (options.job === true) await withTransaction(pool, (tx) => eraseSpec(tx, what));
       await using notifier = createNotifier(pool);
       notifier.notify('log');
-      if (context.json) context.document({ erased, before: found.length - erased.length });
+      const jobs = [...new Set(found.flatMap(({ jobId }) => jobId ?? []))];
+      const published = (await withdrawnAnswers(context, pool, jobs)).map((one) => ({
+        job_id: one.jobId,
+        target: one.target,
+        cid: one.cid,
+        removed_at: one.removedAt?.toISOString() ?? null,
+        note: one.note,
+      }));
+      if (context.json) context.document({ erased, before: found.length - erased.length, published });
       else {
         for (const { execution_id: id, receipt_cid: cid, blobs } of erased)
           context.line(`erased ${id}, receipt ${cid}, ${blobs} of its files and outputs were nobody else's`);
         if (erased.length < found.length)
           context.line(`${found.length - erased.length} had been erased before`);
+        if (options.job === true) context.line(`erased the spec of ${printable(what)}`);
+        for (const { target, cid, note } of published)
+          context.line(`${target}: ${cid}: ${printable(note ?? 'no answer yet, it will be asked')}`);
         context.note(
           'copies that were published or fetched may persist; backups of the database hold it still',
         );

@@ -538,6 +538,9 @@ create table publications (
   -- Another place of the same kind holds it.
   spare boolean not null default false,
   request_id text,
+  -- Something of the job was erased: since when the place is to keep it no longer, and when it said so.
+  withdrawn_at timestamptz,
+  removed_at timestamptz,
   failures int not null default 0,
   note text,
   -- Null: nothing is left to be done.
@@ -546,7 +549,8 @@ create table publications (
   primary key (job_id, target)
 );
 create index publications_due on publications (target, next_at) where next_at is not null;
-create index publications_unpinned on publications (target, created_at) where pinned_at is null and not spare;
+create index publications_unpinned on publications (target, created_at)
+  where pinned_at is null and not spare and withdrawn_at is null;
 
 -- Exact counters, spread over shards so that writers do not wait for each other; a reader sums them.
 create table counters (

@@ -19,6 +19,7 @@ const publication = z
     stored_at: timeOrNull.describe('Since when the place has the bytes.'),
     pinned_at: timeOrNull.describe('Since when it keeps them.'),
     announced_at: timeOrNull.describe('When it told the network; pinning services do not say.'),
+    removed_at: timeOrNull.describe('Since when it keeps it no longer, because something of it was erased.'),
     spare: z.boolean().describe('Enough other services hold it.'),
     note: z.string().nullable().describe('Why something is not true yet.'),
   })
@@ -83,6 +84,7 @@ export function registerJobDirectory(
           stored_at: timeOf(one.stored_at),
           pinned_at: timeOf(one.pinned_at),
           announced_at: timeOf(one.announced_at),
+          removed_at: timeOf(one.removed_at),
           spare: one.spare,
           note: one.note,
         })),
