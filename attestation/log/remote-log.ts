@@ -1,8 +1,10 @@
+import { pause } from '../../domain/pause.ts';
 import { decodeEntryBundle, TILE_WIDTH, tilePath, type Tile } from '../../domain/log/tile.ts';
 import { BrokenSource, type AuditSource } from '../../domain/log/audit/source.ts';
 import { LogError } from '../../domain/log/error.ts';
 import { HASH_BYTES } from '../../domain/log/hash.ts';
 import { LIMITS, MIB } from '../../domain/limits.ts';
+import { readBounded } from '../bounded-body.ts';
 
 /** For one answer with its whole body: a log that drips bytes is no log that can be audited. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -46,7 +48,7 @@ export function createRemoteLog({ url, signal, timeoutMs = ANSWER_TIMEOUT_MS }: 
           throw error;
         signal.throwIfAborted();
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_BASE_MS * 2 ** (attempt - 1)));
+      await pause(RETRY_BASE_MS * 2 ** (attempt - 1), signal);
     }
   }
 
@@ -56,7 +58,11 @@ export function createRemoteLog({ url, signal, timeoutMs = ANSWER_TIMEOUT_MS }: 
     try {
       const response = await fetch(where, { redirect: 'manual', signal: AbortSignal.any([signal, late]) });
       const { status } = response;
-      if (status === 200) return await bounded(response, path, maxBytes);
+      if (status === 200) {
+        const tooLarge = (): Error =>
+          new BrokenSource('answer_malformed', path, `it is larger than ${maxBytes} bytes`);
+        return await readBounded(response, maxBytes, tooLarge);
+      }
       await response.body?.cancel();
       if (status === 404 || status === 410) return undefined;
       if (status >= 300 && status < 400)
@@ -131,19 +137,4 @@ function decoded(bytes: Uint8Array, where: string): Uint8Array[] {
     if (!(error instanceof LogError)) throw error;
     throw new BrokenSource('answer_malformed', where, error.message);
   }
-}
-
-/** The body, inflated, as far as `maxBytes`; nothing beyond is read. */
-async function bounded(response: Response, path: string, maxBytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  if (response.body !== null) {
-    for await (const part of response.body as AsyncIterable<Uint8Array>) {
-      size += part.length;
-      if (size > maxBytes)
-        throw new BrokenSource('answer_malformed', path, `it is larger than ${maxBytes} bytes`);
-      parts.push(part);
-    }
-  }
-  return new Uint8Array(Buffer.concat(parts, size));
 }

@@ -1,3 +1,4 @@
+import { readBounded } from '../bounded-body.ts';
 import { PublishError } from './target.ts';
 
 /** Answers are a few lines; what is longer is not read. */
@@ -16,7 +17,7 @@ export async function call(
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
   try {
     const answer = await fetch(url, { ...init, redirect: 'error', signal });
-    const text = await read(answer);
+    const text = new TextDecoder().decode(await readBounded(answer, MAX_ANSWER_BYTES));
     const { status } = answer;
     const isServers = status >= 500 && options.serverErrorsAreRefusals !== true;
     if (isServers || [401, 403, 408, 429].includes(status))
@@ -27,18 +28,6 @@ export async function call(
     if (error instanceof PublishError) throw error;
     throw new PublishError('unreachable', `${url.host}: ${reasonOf(error)}`, { cause: error });
   }
-}
-
-async function read(answer: Response): Promise<string> {
-  if (answer.body === null) return '';
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
-    size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) throw new RangeError(`answers more than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** The JSON of an answer; undefined where it is none. */

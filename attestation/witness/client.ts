@@ -2,6 +2,7 @@ import { formatAddCheckpoint, SIZE_CONTENT_TYPE } from '../../domain/log/add-che
 import { parseSize } from '../../domain/log/checkpoint.ts';
 import type { PolicyWitness } from '../../domain/log/policy.ts';
 import type { StoredCosignature } from '../../store/log-cosignatures.ts';
+import { readBounded } from '../bounded-body.ts';
 import { readCosignatures } from '../log/cosignatures.ts';
 
 /** No witness makes anybody wait longer. */
@@ -41,7 +42,7 @@ export async function askWitness(
       redirect: 'error',
       signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]),
     });
-    const answer = await readBounded(response);
+    const answer = utf8Text(await readBounded(response, MAX_ANSWER_BYTES));
     if (response.status === 200) {
       const lines = readCosignatures(note, answer, [key]);
       return lines.length > 0 ? { kind: 'cosigned', lines } : failed('its answer has no line of its key');
@@ -62,16 +63,7 @@ function isSize(response: Response): boolean {
   return (response.headers.get('content-type') ?? '').split(';')[0]!.trim() === SIZE_CONTENT_TYPE;
 }
 
-async function readBounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) throw new Error(`more than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-}
+const utf8Text = (bytes: Uint8Array): string => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

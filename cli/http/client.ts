@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ZodType } from 'zod';
 import { CliError, codeOf, reasonOf } from '../failure.ts';
+import { readBounded } from '../../attestation/bounded-body.ts';
 import { readError } from './server-error.ts';
 
 /** Reads are answered in milliseconds; this is for a machine that swaps. */
@@ -126,6 +127,8 @@ export function bearer(token: string | undefined): Record<string, string> {
 async function once(url: string, request: Request, signal: AbortSignal): Promise<Answer> {
   const { method = 'GET', headers = {}, body, maxBytes = JSON_BYTES } = request;
   const timeout = AbortSignal.timeout(method === 'GET' ? GET_TIMEOUT_MS : POST_TIMEOUT_MS);
+  const tooLarge = (): Error =>
+    new CliError('answer_not_understood', `the answer is larger than ${maxBytes} bytes`);
   const response = await fetch(url, {
     method,
     redirect: 'error',
@@ -133,22 +136,11 @@ async function once(url: string, request: Request, signal: AbortSignal): Promise
     signal: AbortSignal.any([signal, timeout]),
     ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
   });
-  return { status: response.status, headers: response.headers, bytes: await readBounded(response, maxBytes) };
-}
-
-async function readBounded(response: Response, maxBytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  if (response.body !== null) {
-    for await (const part of response.body as AsyncIterable<Uint8Array>) {
-      size += part.length;
-      if (size > maxBytes) {
-        throw new CliError('answer_not_understood', `the answer is larger than ${maxBytes} bytes`);
-      }
-      parts.push(part);
-    }
-  }
-  return Buffer.concat(parts, size);
+  return {
+    status: response.status,
+    headers: response.headers,
+    bytes: await readBounded(response, maxBytes, tooLarge),
+  };
 }
 
 const isTimeout = (thrown: unknown): boolean => thrown instanceof Error && thrown.name === 'TimeoutError';
