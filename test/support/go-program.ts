@@ -14,16 +14,16 @@ const BUILD_MS = 20 * 60_000;
 export type GoProgram = { path: string; missing: null } | { path: ''; missing: string };
 
 /**
- * The program that `tools/<name>/go.mod` names with `tool`, built from the sources that its `go.sum` pins and kept in
- * `.beacon/bin` under their hash. Without Go, or where its modules cannot be fetched, it is missing; a build that fails
- * is an error.
+ * The program that `tools/<name>/go.mod` names with `tool` (the first, or the one whose path ends in `program`), built from
+ * the sources that its `go.sum` pins and kept in `.beacon/bin` under their hash. Without Go, or where its modules cannot be
+ * fetched, it is missing; a build that fails is an error.
  */
-export async function goProgram(name: string): Promise<GoProgram> {
+export async function goProgram(name: string, wanted = ''): Promise<GoProgram> {
   const folder = path.join(CHECKOUT, 'tools', name);
   const mod = await readFile(path.join(folder, 'go.mod'), 'utf8');
   const sum = await readFile(path.join(folder, 'go.sum'), 'utf8');
-  const command = /^tool (\S+)$/m.exec(mod)?.[1];
-  if (command === undefined) throw new TypeError(`tools/${name}/go.mod names no tool`);
+  const command = toolsOf(mod).find((tool) => tool.endsWith(wanted));
+  if (command === undefined) throw new TypeError(`tools/${name}/go.mod names no tool ${wanted}`);
   const hash = createHash('sha256').update(mod).update(sum).digest('hex').slice(0, 8);
   const program = path.basename(command);
   const bin = path.join(CHECKOUT, '.beacon', 'bin');
@@ -51,6 +51,13 @@ export async function goProgram(name: string): Promise<GoProgram> {
     await rm(made, { force: true });
   }
   return { path: file, missing: null };
+}
+
+/** Import paths of `tool` lines and of `tool ( … )` blocks. */
+function toolsOf(mod: string): string[] {
+  return [...mod.matchAll(/^tool (?:([^\s(]\S*)|\(([^)]*)\))$/gm)].flatMap(([, one, block]) =>
+    (one ?? block!).trim().split(/\s+/),
+  );
 }
 
 /** Test files run side by side, and the build takes all cores there are. */
