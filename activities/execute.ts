@@ -1,5 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { Backend, Outcome, Step } from '../backends/backend.ts';
+import type { Backend, Negotiated, Outcome, Step } from '../backends/backend.ts';
+import { negotiates } from '../domain/backend-kinds.ts';
 import { failure, type FailureCode } from '../domain/failure.ts';
 import type { Region } from '../domain/jobspec/region.ts';
 import type { BusinessEvents } from '../observability/events.ts';
@@ -23,6 +24,8 @@ export interface ExecuteInput {
   backend: string;
   timeout_ms: number;
   provider_timeout_ms: number;
+  /** Of backends that negotiate. */
+  negotiated?: Negotiated;
 }
 
 export type ExecuteResult =
@@ -83,7 +86,8 @@ export function createExecuteActivities(deps: ExecuteDeps) {
             : { kind: 'failed', attempt, code: why.code, retryable: why.retryable };
         }
         case 'lost':
-          await backend.release([begun.name]);
+          // A backend that negotiates is released by a step of its own, which the workflow waits for.
+          if (!negotiates(input.backend)) await backend.release([{ name: begun.name, ids: {} }]);
           return { kind: 'lost', next: begun.next, known: begun.known };
         case 'begun': {
           const { work, job } = begun;
@@ -138,7 +142,13 @@ async function runAttempt(
     let outcome: Outcome | undefined;
     let broken: unknown;
     try {
-      if (row.budgetMs > 0) outcome = await backend.execute(readWork(row), step);
+      if (row.budgetMs > 0) {
+        const { negotiated } = input;
+        outcome = await backend.execute(
+          { ...readWork(row), ...(negotiated === undefined ? {} : { negotiated }) },
+          step,
+        );
+      }
     } catch (error) {
       broken = error;
     } finally {

@@ -17,6 +17,36 @@ export interface Work {
   resources: { cpu?: string; memory?: string };
   /** The bytes of the BEACON_INPUT file. */
   input: Uint8Array;
+  /** What `negotiate` found for this attempt; only of backends that negotiate. */
+  negotiated?: Negotiated;
+}
+
+/** What a place must offer for an execution, before there is an attempt. */
+export type Needs = Pick<Work, 'region' | 'image' | 'imageDigest' | 'command' | 'environment' | 'resources'>;
+
+/** A provider that could take the work, and what its region rests on. */
+export interface Candidate {
+  provider: string;
+  name: string;
+  /** P0 our own region property, P1 another region property, P2 a tag or a list, P3 nothing: needs a probe. */
+  rank: 'P0' | 'P1' | 'P2' | 'P3';
+  claimed: Region | null;
+  /** Expected price of the whole rental, in the platform's unit. */
+  estimate: string;
+}
+
+/** What a look at the market came to: best candidates first, and why the others are none. */
+export interface Negotiated {
+  candidates: Candidate[];
+  seen: number;
+  /** Offers that were dropped, by the rule that dropped them. */
+  dropped: Record<string, number>;
+}
+
+/** An attempt that ended without its own clean-up, with what was recorded of it. */
+export interface Trace {
+  name: string;
+  ids: Record<string, string>;
 }
 
 export interface OutputLine {
@@ -96,8 +126,10 @@ export interface AttendedBackend {
   /** One heartbeating call holds the session. Resolves with a failed outcome for anything the program or provider did;
    *  rejects only when the backend itself broke (becomes `backend_error`) or `signal` was aborted. */
   execute(work: Work, step: Step): Promise<Outcome>;
-  /** Cleans up whatever carries one of these names after a crash; "already gone" is success. */
-  release(names: string[]): Promise<void>;
+  /** Looks for places without cost or trace; rejects when it cannot look now, which is worth another try. */
+  negotiate?(needs: Needs, signal: AbortSignal): Promise<Negotiated>;
+  /** Cleans up whatever is left of these attempts after a crash; "already gone" is success. */
+  release(traces: readonly Trace[]): Promise<void>;
   /** At worker start: ends everything of ours whose name is not in `alive`. */
   reap?(alive: (name: string) => Promise<boolean>): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BACKEND_KINDS } from '../domain/backend-kinds.ts';
 import { REGIONS } from '../domain/jobspec/region.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
 
@@ -48,8 +49,7 @@ const list = () =>
         .filter((item) => item !== ''),
     );
 
-/** The backends that this build has; a job sent to another would wait for a worker that never comes. */
-const BACKENDS = ['local'];
+const BACKENDS: readonly string[] = BACKEND_KINDS;
 
 /** `US=local;*=local` → ordered backends of each region. */
 const backends = z

@@ -157,3 +157,17 @@ export async function isAttemptLive(db: Queryable, name: string): Promise<boolea
   );
   return rows.length > 0;
 }
+
+/** An attempt's name and what it recorded of the outside world; undefined when it never began. */
+export async function readTrace(
+  db: Queryable,
+  { jobId, index, attempt }: { jobId: string; index: number; attempt: number },
+): Promise<{ name: string; ids: Record<string, string> } | undefined> {
+  const { rows } = await db.query<{ name: string; ids: Record<string, string> }>(
+    `select e.id || '-' || a.attempt as name, a.external_ids as ids
+     from executions e join attempts a on a.execution_id = e.id
+     where e.job_id = $1 and e.idx = $2 and e.follows is null and a.attempt = $3`,
+    [jobId, index, attempt],
+  );
+  return rows[0];
+}

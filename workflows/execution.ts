@@ -1,18 +1,21 @@
 /**
  * The life of one execution (docs/architecture.md):
- *   place    -> execute at the execution's own region, first backend
+ *   place    -> negotiate, where the backend negotiates; then execute at the execution's own region, first backend
  *   attested -> the end: `execute` kept its success and attested it in one transaction, where its worker could
  *   staged   -> attest: receipt, terminal state and log entry in one transaction
  *   failed   -> the next place (another backend, then the fallback regions) or, when there is none, attest the failure
- *   lost     -> the worker went away: the same place again under the attempt number that `execute` names
+ *   lost     -> the worker went away: release what it left, where the backend negotiates; then the same place again under the attempt number that `execute` names
  *   stopped  -> the job is to be cancelled: told to the caller, which attests what is left
  * Durable is what the activities commit; this function may start again from its first line at any time.
  */
 import { ActivityFailure, isCancellation, sleep, TimeoutFailure } from '@temporalio/workflow';
+import type { NegotiateResult } from '../activities/negotiate.ts';
+import type { Negotiated } from '../backends/backend.ts';
+import { negotiates } from '../domain/backend-kinds.ts';
 import { nextPlace, type Place, type Try } from '../domain/tries.ts';
 import type { Plan } from '../domain/jobspec/plan.ts';
 import type { Region } from '../domain/jobspec/region.ts';
-import { attest, execute } from './steps.ts';
+import { attest, execute, negotiate, release } from './steps.ts';
 
 /** A worker that dies this often under one execution is dying of it. */
 const MAX_LOST_ATTEMPTS = 5;
@@ -30,7 +33,9 @@ export async function runExecution(job: string, plan: Plan, index: number): Prom
   let lost = 0;
   let place: Place | undefined = nextPlace(plan, home, tries);
   while (place !== undefined) {
-    const answer = await executeOnce(job, plan, index, attempt, place);
+    const looked = await look(job, index, place);
+    if (looked?.kind === 'stopped') return looked.reason === 'terminal' ? 'attested' : 'stopped';
+    const answer = await executeOnce(job, plan, index, attempt, place, looked?.negotiated);
     switch (answer.kind) {
       case 'stopped':
         return answer.reason === 'terminal' ? 'attested' : 'stopped';
@@ -45,6 +50,7 @@ export async function runExecution(job: string, plan: Plan, index: number): Prom
         attempt = answer.attempt + 1;
         break;
       case 'lost':
+        if (negotiates(place.backend)) await release({ job, index, attempt, backend: place.backend });
         if (answer.known !== true && ++lost > MAX_LOST_ATTEMPTS) place = undefined;
         attempt = answer.next;
         break;
@@ -52,6 +58,12 @@ export async function runExecution(job: string, plan: Plan, index: number): Prom
   }
   await attest({ job, indexes: [index], reason: 'ended' });
   return 'attested';
+}
+
+/** What `negotiate` answers; undefined where the backend does not negotiate. Its errors are tried again by Temporal. */
+async function look(job: string, index: number, place: Place): Promise<NegotiateResult | undefined> {
+  if (!negotiates(place.backend)) return undefined;
+  return negotiate(place.backend)({ job, index, ...place });
 }
 
 /**
@@ -64,6 +76,7 @@ async function executeOnce(
   index: number,
   attempt: number,
   place: Place,
+  negotiated: Negotiated | undefined,
 ): ReturnType<ReturnType<typeof execute>> {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
     try {
@@ -77,8 +90,12 @@ async function executeOnce(
         ...place,
         timeout_ms: plan.timeout_ms,
         provider_timeout_ms: plan.provider_timeout_ms,
+        ...(negotiated === undefined ? {} : { negotiated }),
       });
     } catch (error) {
+      // Told to stop: a worker that died meanwhile must not leave something that costs.
+      if (isCancellation(error) && negotiates(place.backend))
+        await release({ job, index, attempt, backend: place.backend });
       if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
       if (!(error.cause instanceof TimeoutFailure)) await sleep(waitMs);
     }

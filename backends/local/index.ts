@@ -100,7 +100,8 @@ export function createLocalBackend(settings: LocalSettings, { log, places }: Loc
         if (running.get(work.name) === released) running.delete(work.name);
       }
     },
-    async release(names) {
+    async release(traced) {
+      const names = traced.map(({ name }) => name);
       for (const name of names) running.get(name)?.abort(new Error(`the attempt ${name} was released`));
       const stuck = await removeTraces(await traces(), names);
       if (stuck.length > 0) throw new Error(`processes of ${stuck.join(', ')} do not end`);

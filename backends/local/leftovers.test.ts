@@ -40,12 +40,15 @@ test('release ends what a dead worker left of an attempt, and nothing else', asy
   const backend = createLocalBackend(settings, { log: silent });
   const gone = await abandoned('left-1');
   const other = await abandoned('left-10');
-  await backend.release(['left-1', 'never-existed-1']);
+  await backend.release([
+    { name: 'left-1', ids: {} },
+    { name: 'never-existed-1', ids: {} },
+  ]);
   expect(await gone.ended).toEqual([null, 'SIGKILL']);
   await expect(access(gone.folder)).rejects.toThrow('ENOENT');
   await access(other.folder);
   expect(other.process.exitCode ?? other.process.signalCode).toBeNull();
-  await backend.release(['left-10']);
+  await backend.release([{ name: 'left-10', ids: {} }]);
   expect(await other.ended).toEqual([null, 'SIGKILL']);
 });
 
@@ -57,7 +60,7 @@ test('reaping ends every attempt that is no longer alive', async () => {
   expect(await dead.ended).toEqual([null, 'SIGKILL']);
   expect(alive.process.signalCode).toBeNull();
   await access(alive.folder);
-  await backend.release(['alive-1']);
+  await backend.release([{ name: 'alive-1', ids: {} }]);
   await alive.ended;
 });
 
@@ -68,6 +71,6 @@ test('releasing a running attempt ends it, also in the same worker', async () =>
   const attempt = runAttempt(backend, work, { onLine: ({ line }) => lines.push(line) });
   const ended = expect(attempt).rejects.toThrow('was released');
   await eventually(() => lines.includes('begun') || undefined);
-  await backend.release([work.name]);
+  await backend.release([{ name: work.name, ids: {} }]);
   await ended;
 });

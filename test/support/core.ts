@@ -7,6 +7,7 @@ import { fixedSigning } from '../../attestation/receipt/signing.ts';
 import { createAttestActivities } from '../../activities/attest.ts';
 import { createAttester } from '../../activities/attester.ts';
 import { createExecuteActivities } from '../../activities/execute.ts';
+import { createNegotiateActivities } from '../../activities/negotiate.ts';
 import type { Backend } from '../../backends/backend.ts';
 import type { PlanSettings } from '../../domain/jobspec/expand.ts';
 import { createBusinessEvents } from '../../observability/events.ts';
@@ -44,9 +45,14 @@ export interface Core extends AsyncDisposable {
 export interface CoreOptions {
   /** Whether the worker that executes also attests, as `beacon worker` with all its queues does; default true. */
   attestsAtOnce?: boolean;
+  /** Serves `backend-golem` too. */
+  golem?: Backend;
 }
 
-export async function startCore(backend: Backend, { attestsAtOnce = true }: CoreOptions = {}): Promise<Core> {
+export async function startCore(
+  backend: Backend,
+  { attestsAtOnce = true, golem }: CoreOptions = {},
+): Promise<Core> {
   const db = await testDatabase();
   const { address, namespace } = await testTemporal();
   const settings = { address, namespace, taskQueue: 'beacon' };
@@ -68,21 +74,23 @@ export async function startCore(backend: Backend, { attestsAtOnce = true }: Core
     events,
     committed,
   });
+  const executing = (kind: string, one: Backend) => {
+    const deps = { pool, backends: new Map([[kind, one]]), events, committed };
+    return {
+      name: `backend-${kind}`,
+      activities: {
+        ...createExecuteActivities({ ...deps, attester: attestsAtOnce ? attester : undefined }),
+        ...createNegotiateActivities(deps),
+      },
+    };
+  };
   const addWorker = () =>
     startTemporalWorkers(
       settings,
       [
         { name: 'beacon', activities: createAttestActivities(attester) },
-        {
-          name: 'backend-local',
-          activities: createExecuteActivities({
-            pool,
-            backends: new Map([['local', backend]]),
-            attester: attestsAtOnce ? attester : undefined,
-            events,
-            committed,
-          }),
-        },
+        executing('local', backend),
+        ...(golem === undefined ? [] : [executing('golem', golem)]),
       ],
       log,
     );

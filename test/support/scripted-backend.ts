@@ -51,8 +51,8 @@ export function scriptedBackend(script: (work: Work, count: number) => Act): Scr
           });
       }
     },
-    async release(names) {
-      released.push(...names);
+    async release(traces) {
+      released.push(...traces.map(({ name }) => name));
     },
   };
 }

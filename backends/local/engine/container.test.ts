@@ -74,7 +74,7 @@ describeNeeding('containers through a Docker-compatible socket', podmanMissing()
       onLine: ({ line }) => lines.push(line),
     });
     await eventually(() => lines.includes('begun') || undefined);
-    await createLocalBackend(settings, { log: silent }).release([work.name]);
+    await createLocalBackend(settings, { log: silent }).release([{ name: work.name, ids: {} }]);
     expect((await first).outcome.failure).toBeDefined();
     expect(await engine.docker.listContainers({ all: true })).toEqual([]);
     const again = await runAttempt(createLocalBackend(settings, { log: silent }), {

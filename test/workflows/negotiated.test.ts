@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend, Negotiated, Work } from '../../backends/backend.ts';
+import { requestCancel } from '../../store/cancel.ts';
+import { relayOnce } from '../../worker/relay.ts';
+import { startCore, type Core } from '../support/core.ts';
+import { eventually } from '../support/eventually.ts';
+import { scriptedBackend, type Act, type ScriptedBackend } from '../support/scripted-backend.ts';
+import { expectWhole } from '../support/whole-job.ts';
+
+const plan = { backends: { '*': ['golem'] } };
+const found: Negotiated = {
+  candidates: [{ provider: '0x1', name: 'one', rank: 'P0', claimed: 'US', estimate: '0.1' }],
+  seen: 2,
+  dropped: { price: 1 },
+};
+
+let core: Core;
+let golem: ScriptedBackend;
+let looks = 0;
+/** Looks that fail before one succeeds. */
+let failing = 0;
+const scripts = new Map<string, (work: Work) => Act>();
+
+beforeAll(async () => {
+  golem = scriptedBackend((work) => scripts.get(work.image)?.(work) ?? { kind: 'answer', text: 'hello' });
+  const backend: Backend = {
+    ...golem,
+    async negotiate() {
+      looks++;
+      if (failing-- > 0) throw new Error('the daemon is away');
+      return found;
+    },
+  };
+  core = await startCore(
+    scriptedBackend(() => ({ kind: 'answer', text: 'local' })),
+    { golem: backend },
+  );
+});
+afterAll(() => core[Symbol.asyncDispose]());
+
+describe('an execution of a backend that negotiates', () => {
+  it('hands what was found to its attempt, within the bound of its history', async () => {
+    const job = await core.start({}, plan);
+    expect(await core.ended(job)).toBe('completed');
+    expect(golem.begun.at(-1)?.negotiated).toEqual(found);
+    await expectWhole(core, job);
+    expect((await core.history(`job-${job}`, 'job/negotiated')).length).toBeLessThanOrEqual(25);
+  });
+
+  it('looks again while the market cannot be looked at, and that is no attempt', async () => {
+    failing = 2;
+    const before = looks;
+    const job = await core.start({}, plan);
+    expect(await core.ended(job)).toBe('completed');
+    expect(looks - before).toBe(3);
+    const { rows } = await core.db.pool.query(
+      'select a.attempt from attempts a join executions e on e.id = a.execution_id where e.job_id = $1',
+      [job],
+    );
+    expect(rows).toEqual([{ attempt: 1 }]);
+  });
+
+  it('that is cancelled while it runs is released, whatever its worker did', async () => {
+    scripts.set('builtin:hang', () => ({ kind: 'hang' }));
+    const before = golem.begun.length;
+    const job = await core.start({ image: 'builtin:hang' }, plan);
+    await golem.untilBegun(before + 1);
+    await requestCancel(core.db.pool, { jobId: job, actor: 'test' });
+    await relayOnce(core.relay);
+    expect(await core.ended(job)).toBe('cancelled');
+    await eventually(async () => (golem.released.includes(golem.begun[before]!.name) ? true : undefined));
+    await expectWhole(core, job);
+    await core.history(`job-${job}`, 'job/negotiated-cancelled');
+  });
+
+  it('releases what a lost attempt left before it looks again', async () => {
+    let lost = true;
+    scripts.set('builtin:lost', () => (lost ? { kind: 'hang' } : { kind: 'answer', text: 'hello' }));
+    const before = golem.begun.length;
+    const job = await core.start({ image: 'builtin:lost' }, plan);
+    await golem.untilBegun(before + 1);
+    const second = await core.addWorker();
+    lost = false;
+    // A worker that shuts down hands the attempt back as lost.
+    await core.stopWorker();
+    try {
+      expect(await core.ended(job)).toBe('completed');
+      expect(golem.released).toContain(golem.begun[before]!.name);
+      expect(golem.begun.at(-1)?.attempt).toBe(2);
+      await core.history(`job-${job}`, 'job/negotiated-lost');
+    } finally {
+      await second[Symbol.asyncDispose]();
+    }
+  });
+});
