@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { canonicalJson } from '../domain/json/jcs.ts';
 import type { ExecutionReceipt, Origin, ReceiptOutput } from '../domain/receipt/execution-receipt.ts';
 import { EXECUTION_RECEIPT } from '../domain/receipt/execution-receipt.ts';
 import { JOB_SUMMARY, type JobSummary } from '../domain/receipt/job-summary.ts';
@@ -104,7 +105,13 @@ function region(
     observed: evidence?.observed ?? null,
     verified: evidence?.verified ?? false,
     method: evidence?.method ?? 'none',
+    ...(evidence?.evidence === undefined ? {} : hashed(evidence.evidence)),
   };
+}
+
+function hashed(evidence: object) {
+  const sha256 = createHash('sha256').update(canonicalJson(evidence)).digest('hex');
+  return { evidence: evidence as Record<string, unknown>, evidence_sha256: sha256 };
 }
 
 function output(

@@ -1,9 +1,13 @@
 import type { Needs, Work } from '../backends/backend.ts';
 import { parseStrictJson } from '../domain/json/parse.ts';
+import { decimalOf } from '../domain/money/decimal.ts';
 import type { Region } from '../domain/jobspec/region.ts';
 import { parseJobSpec, type JobSpec } from '../domain/jobspec/spec.ts';
 import { imageOf, inputBytes } from '../domain/jobspec/work-input.ts';
 import type { WorkRow } from '../store/work.ts';
+
+/** More than there is; keeps any number that a spec may hold an amount. */
+const MOST_GLM = 1e12;
 
 /** What a backend is given, from the signed bytes as they were received. */
 export function readWork(row: WorkRow): Work {
@@ -36,6 +40,14 @@ function needsOf(spec: JobSpec, row: Omit<NeedsRow, 'raw'>): Needs {
     resources: {
       ...(resources.cpu === undefined ? {} : { cpu: resources.cpu }),
       ...(resources.memory === undefined ? {} : { memory: resources.memory }),
+    },
+    asked: {
+      regionPolicy: spec.constraints.regionPolicy ?? null,
+      maxCost:
+        spec.constraints.maxCost === undefined
+          ? null
+          : decimalOf(Math.min(spec.constraints.maxCost, MOST_GLM)),
+      providers: spec.constraints.providers,
     },
   };
 }

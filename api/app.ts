@@ -23,6 +23,7 @@ import { registerJobReads } from './routes/jobs/read.ts';
 import { registerJobSubmit } from './routes/jobs/submit.ts';
 import { registerGateway } from './routes/ipfs/gateway.ts';
 import { registerDocs } from './routes/service/docs.ts';
+import { registerEcho } from './routes/service/echo.ts';
 import { registerFeedPath } from './routes/service/feed.ts';
 import { registerFeedTickets } from './routes/service/feed-ticket.ts';
 import { registerHealth, type HealthProbe } from './routes/service/health.ts';
@@ -139,6 +140,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerTiles(routes, deps.pool, findLog);
   registerHealth(routes, deps.probes, deps.log);
   registerMetrics(routes, deps.renderMetrics);
+  registerEcho(routes, deps.pool);
   registerFeedPath(routes);
   registerFeedTickets(routes, deps.pool);
   registerDocs(routes);

@@ -1,5 +1,7 @@
 import type { Failure } from '../domain/failure.ts';
+import type { ProviderFilter } from '../domain/jobspec/constraints.ts';
 import type { Region } from '../domain/jobspec/region.ts';
+import type { RegionPolicy } from '../domain/region/judge.ts';
 
 /** The interface every kind of place that executes implements (docs/architecture.md). A backend never sees the database. */
 export interface Work {
@@ -15,6 +17,8 @@ export interface Work {
   command: string[];
   environment: Record<string, string>;
   resources: { cpu?: string; memory?: string };
+  /** What the job asks of the places that run it; only backends that negotiate look at it. */
+  asked: Asked;
   /** The bytes of the BEACON_INPUT file. */
   input: Uint8Array;
   /** What `negotiate` found for this attempt; only of backends that negotiate. */
@@ -22,7 +26,10 @@ export interface Work {
 }
 
 /** What a place must offer for an execution, before there is an attempt. */
-export type Needs = Pick<Work, 'region' | 'image' | 'imageDigest' | 'command' | 'environment' | 'resources'>;
+export type Needs = Pick<
+  Work,
+  'region' | 'image' | 'imageDigest' | 'command' | 'environment' | 'resources' | 'asked'
+>;
 
 /** A provider that could take the work, and what its region rests on. */
 export interface Candidate {
@@ -47,6 +54,14 @@ export interface Negotiated {
 export interface Trace {
   name: string;
   ids: Record<string, string>;
+}
+
+export interface Asked {
+  /** Null: as the operator has it. */
+  regionPolicy: RegionPolicy | null;
+  /** GLM that the whole job may cost, as a decimal; null: not bounded by the job. */
+  maxCost: string | null;
+  providers: readonly ProviderFilter[];
 }
 
 export interface OutputLine {
@@ -94,6 +109,8 @@ export interface RegionEvidence {
   verified: boolean;
   /** `none` when nobody looked. */
   method: string;
+  /** What the method rests on, as JSON; it stands in the receipt under its hash. */
+  evidence?: object;
 }
 
 export interface OutcomeFile extends StoredBytes {

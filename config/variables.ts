@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BACKEND_KINDS } from '../domain/backend-kinds.ts';
 import { REGIONS } from '../domain/jobspec/region.ts';
+import { REGION_POLICIES } from '../domain/region/judge.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
 
 /** One environment variable: its name, meaning and default; `docs/configuration.md` is written from this list. */
@@ -385,6 +386,18 @@ export const VARIABLES = {
   IPFS_PUBLISH_INTERVAL: {
     doc: 'Seconds between looks for what is to be published. Default 10.',
     schema: int(10, { min: 1, max: 86_400 }),
+  },
+  GOLEM_REGION_POLICY: {
+    doc: 'Where a job says nothing of it: claimed (default): what a Golem provider says of its region is enough. verified: nothing runs before a probe has seen it there.',
+    schema: oneOf(REGION_POLICIES, 'claimed'),
+  },
+  GOLEM_ECHO_URL: {
+    doc: 'This API as Golem providers reach it, https://api.example. They are asked to fetch an address below it, and where the request comes from is the region observed. Default: none, and nothing can be probed.',
+    schema: httpUrl,
+  },
+  GEOIP_DATABASE: {
+    doc: 'An .mmdb of countries (GeoLite2, DB-IP, ip-location-db), read by the workers of Golem. Default: none, and nothing can be probed.',
+    schema: text(),
   },
   FEED_CLIENTS: { doc: 'Feed connections per API process. Default 2000.', schema: int(2_000, { min: 1 }) },
   FEED_CLIENTS_PER_IP: { doc: 'Feed connections per address. Default 100.', schema: int(100, { min: 1 }) },

@@ -25,6 +25,16 @@ const file = z.object({
   cid: z.string().nullable(),
 });
 
+const decimal = z.string().regex(/^\d+\.\d{18}$/);
+const cost = z
+  .looseObject({
+    platform: z.string(),
+    cap: decimal.describe('No more than this could have been accepted.'),
+    accepted: decimal.optional().describe('What had been accepted when the receipt was made.'),
+    state: z.enum(['accepted', 'unknown']),
+  })
+  .describe('GLM, as decimals with 18 digits.');
+
 export const executionReceipt = z
   .looseObject({
     type: z.literal(EXECUTION_RECEIPT),
@@ -50,7 +60,8 @@ export const executionReceipt = z
         observed: z.string().nullable(),
         verified: z.boolean(),
         method: z.string(),
-        evidence_sha256: sha256.optional(),
+        evidence: z.record(z.string(), z.unknown()).optional().describe('What `method` rests on.'),
+        evidence_sha256: sha256.optional().describe('Of the canonical JSON of `evidence`.'),
       })
       .nullable(),
     provider: z.string().nullable(),
@@ -68,6 +79,7 @@ export const executionReceipt = z
         started_at: timeOrNull,
         ended_at: timeOrNull,
         duration_ms: z.number().nullable(),
+        cost: cost.optional(),
       }),
     ),
     started_at: timeOrNull,
@@ -77,7 +89,7 @@ export const executionReceipt = z
       .looseObject({ sha256, size: z.int(), cid: z.string().optional(), inline: z.string().optional() })
       .nullable(),
     files: z.array(file),
-    cost: z.object({ amount: z.string(), currency: z.string() }).optional(),
+    cost: cost.optional().describe('Of all attempts together.'),
     limits: z.record(z.string(), z.number().nullable()).describe('Null: the machine could not enforce it.'),
     ended_at: z.iso.datetime(),
     salt: sha256.describe('Keeps a guessable receipt from being found by its hash.'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { REGIONS } from '../../domain/jobspec/region.ts';
+import { REGION_POLICIES } from '../../domain/region/judge.ts';
 import { LIMITS } from '../../domain/limits.ts';
 
 const region = z.string().describe(`${REGIONS.join(', ')}, or another name of one such as \`us-east\`.`);
@@ -74,7 +75,13 @@ const constraints = z.looseObject({
     .array(z.string())
     .optional()
     .describe('Kinds of backend that may run it; none means any. Of Beacon.'),
-  max_cost: z.number().min(0).optional().describe('GLM.'),
+  region_policy: z
+    .enum(REGION_POLICIES)
+    .optional()
+    .describe(
+      "Whether a provider's word for its region is enough; none means as the operator has it. Of Beacon.",
+    ),
+  max_cost: z.number().min(0).optional().describe('GLM that all executions together may cost.'),
   providers: z.array(z.looseObject({ region })).nullish(),
 });
 

@@ -13,6 +13,7 @@ import {
   refused,
   type Field,
 } from './field.ts';
+import { REGION_POLICIES, type RegionPolicy } from '../region/judge.ts';
 import { parseRegion, REGIONS, type Region } from './region.ts';
 import { DEFAULT_MIN_SUCCESS_RATE } from './success.ts';
 
@@ -24,6 +25,8 @@ export interface Constraints {
   fallbackRegions: Region[];
   /** An extension of Beacon: the kinds of backend that may run the job; undefined = any. */
   backends: string[] | undefined;
+  /** An extension of Beacon: whether a provider's word is enough for its region; undefined = as the operator has it. */
+  regionPolicy: RegionPolicy | undefined;
   minRegions: number;
   /** 0.67 means two thirds (success.ts). */
   minSuccessRate: number;
@@ -70,6 +73,7 @@ export function parseConstraints(spec: JsonObject): Constraints {
     regions,
     fallbackRegions: readRegions(at('fallback_regions')) ?? [],
     backends: readBackends(at('backends')),
+    regionPolicy: readRegionPolicy(at('region_policy')),
     minRegions,
     minSuccessRate: readNumber(at('min_success_rate'), 0, 1) || DEFAULT_MIN_SUCCESS_RATE,
     timeoutMs: readNanoseconds(at('timeout')) ?? DEFAULT_TIMEOUT_MS,
@@ -112,6 +116,14 @@ function readBackends(field: Field): string[] | undefined {
       throw refused({ path: `${field.path}[${i}]` }, `is no backend: ${quoted(value)}`);
   });
   return names === undefined || names.length === 0 ? undefined : [...new Set(names)];
+}
+
+function readRegionPolicy(field: Field): RegionPolicy | undefined {
+  const word = readText(field, LIMITS.specWordBytes);
+  const policy = REGION_POLICIES.find((one) => one === word);
+  if (word !== undefined && policy === undefined)
+    throw refused(field, `is ${quoted(word)}; it must be ${REGION_POLICIES.join(' or ')}`);
+  return policy;
 }
 
 function readProvider(field: Field): ProviderFilter {

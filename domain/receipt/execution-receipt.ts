@@ -3,7 +3,9 @@ import { TERMINAL_OUTCOMES, type TerminalOutcome } from '../states.ts';
 import { readDocument } from './document.ts';
 import {
   amount,
+  anything,
   count,
+  decimal,
   flag,
   list,
   nullable,
@@ -38,7 +40,22 @@ export interface ReceiptRegion {
   observed: string | null;
   verified: boolean;
   method: string;
+  /** What `method` rests on, such as the provider's property, the address that was seen and the tables that were asked. */
+  evidence?: Record<string, unknown>;
+  /** Of the canonical JSON of `evidence`. */
   evidence_sha256?: string;
+}
+
+/** What a paid place cost, in decimal strings with 18 digits. */
+export interface ReceiptCost {
+  /** Payment platform, such as `erc20-polygon-glm`. */
+  platform: string;
+  /** No more than this could have been accepted. */
+  cap: string;
+  /** What had been accepted when the receipt was made; paid on chain later. */
+  accepted?: string;
+  /** `unknown`: some of it had not been accepted yet; `payment.accepted` events tell of it later. */
+  state: 'accepted' | 'unknown';
 }
 
 export interface ReceiptAttempt {
@@ -51,6 +68,7 @@ export interface ReceiptAttempt {
   started_at: string | null;
   ended_at: string | null;
   duration_ms: number | null;
+  cost?: ReceiptCost;
 }
 
 export interface ReceiptOutput {
@@ -100,7 +118,8 @@ export interface ExecutionReceipt {
   input_sha256: string;
   output: ReceiptOutput | null;
   files: ReceiptFile[];
-  cost?: { amount: string; currency: string };
+  /** Of all attempts together. */
+  cost?: ReceiptCost;
   /** Limit to enforced value; null where the machine could not enforce it. */
   limits: Record<string, number | null>;
   /** Wall clock of the signing worker. */
@@ -129,6 +148,13 @@ export const failureShape = object<Failure>({
   source: text as Shape<Failure['source']>,
 });
 
+const costShape = object<ReceiptCost>({
+  platform: text,
+  cap: decimal,
+  accepted: optional(decimal),
+  state: oneOf('accepted', 'unknown'),
+});
+
 const receiptShape = object<ExecutionReceipt>({
   type: oneOf(EXECUTION_RECEIPT),
   execution_id: text,
@@ -147,6 +173,7 @@ const receiptShape = object<ExecutionReceipt>({
       observed: nullable(text),
       verified: flag,
       method: text,
+      evidence: optional(record<unknown>(anything)),
       evidence_sha256: optional(sha256Hex),
     }),
   ),
@@ -165,6 +192,7 @@ const receiptShape = object<ExecutionReceipt>({
       started_at: nullable(time),
       ended_at: nullable(time),
       duration_ms: nullable(amount),
+      cost: optional(costShape),
     }),
   ),
   started_at: nullable(time),
@@ -176,7 +204,7 @@ const receiptShape = object<ExecutionReceipt>({
   files: list(
     object<ReceiptFile>({ name: text, size: count, mime: text, sha256: sha256Hex, cid: nullable(text) }),
   ),
-  cost: optional(object<{ amount: string; currency: string }>({ amount: text, currency: text })),
+  cost: optional(costShape),
   limits: record(nullable(amount)),
   ended_at: time,
   salt: sha256Hex,

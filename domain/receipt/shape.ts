@@ -31,6 +31,11 @@ export const count = shape<number>(
   (value) => Number.isSafeInteger(value) && Number(value) >= 0,
 );
 export const amount = shape<number>('a number', (value) => Number.isFinite(value));
+export const anything = shape<unknown>('a value', () => true);
+export const decimal = shape<string>(
+  'a decimal with 18 digits',
+  (value) => typeof value === 'string' && /^(0|[1-9]\d{0,19})\.\d{18}$/.test(value),
+);
 export const sha256Hex = shape<string>(
   'a SHA-256 in hex',
   (value) => typeof value === 'string' && value.length === 64 && fromHex(value) !== undefined,

@@ -5,9 +5,10 @@ import { alterSpec, KEY_CASES, LINK_CASES, specText } from '../../test/support/a
 import { jobSpec, signedSpec } from '../../test/support/jobs.ts';
 import { signedJob, type SignedJob } from '../../test/support/signed-job.ts';
 import { portableVerifiers } from '../crypto-portable.ts';
-import { fromUtf8, toBase64, utf8 } from '../encoding.ts';
+import { fromUtf8, toBase64, toHex, utf8 } from '../encoding.ts';
+import { canonicalJson } from '../json/jcs.ts';
 import type { ExecutionBundle } from './bundle.ts';
-import type { ExecutionReceipt, Origin } from './execution-receipt.ts';
+import type { ExecutionReceipt, Origin, ReceiptRegion } from './execution-receipt.ts';
 import { specVerifier } from './spec-facts.ts';
 import type { Link } from './verdict.ts';
 import { verifyBundle } from './verify.ts';
@@ -143,6 +144,27 @@ describe('an execution bundle', () => {
   it.each(otherOrigins)('that states another %s than the spec has is refused', async (_what, change) => {
     const bundle = await executionOf((one) => ({ ...one, origin: { ...one.origin, ...change } }));
     expect(verify(bundle)).toMatchObject({ ok: false, link: 'spec', where: 'receipt' });
+  });
+
+  const found = { class: 'P1', probe: { country: 'DE' } };
+  const foundHash = toHex(portableVerifiers.sha256(utf8(canonicalJson(found))));
+  const regions: [string, Partial<ReceiptRegion>, boolean][] = [
+    ['observed where it was to run', { observed: 'US', verified: true, method: 'preflight-geoip' }, true],
+    [
+      'verified, and observed elsewhere',
+      { observed: 'EU', verified: true, method: 'preflight-geoip' },
+      false,
+    ],
+    ['verified without an observation', { claimed: 'US', verified: true, method: 'preflight-geoip' }, false],
+    ['verified by no method', { observed: 'US', verified: true, method: 'none' }, false],
+    ['with the evidence of its hash', { evidence: found, evidence_sha256: foundHash }, true],
+    ['with other evidence', { evidence: { ...found, class: 'P0' }, evidence_sha256: foundHash }, false],
+    ['with evidence that nothing vouches for', { evidence: found }, false],
+    ['whose evidence is not shown', { evidence_sha256: foundHash }, true],
+  ];
+  it.each(regions)('a region %s', async (_what, over, ok) => {
+    const bundle = await executionOf((one) => ({ ...one, region: { ...one.region!, ...over } }));
+    expect(verify(bundle)).toMatchObject(ok ? { ok } : { ok, link: 'receipt' });
   });
 
   it('holds where its origin states neither key nor form', async () => {

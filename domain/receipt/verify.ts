@@ -1,5 +1,6 @@
 import type { Verifiers } from '../crypto.ts';
 import { fromBase64, toHex, utf8 } from '../encoding.ts';
+import { canonicalJson } from '../json/jcs.ts';
 import {
   EXECUTION_BUNDLE,
   JOB_BUNDLE,
@@ -14,7 +15,7 @@ import {
 import { cidOfDigest } from './cid.ts';
 import { verifyCompleteness, type FoundReceipt } from './completeness.ts';
 import { verifyErasure, type FoundErasure } from './erasure.ts';
-import { parseExecutionReceipt, type Origin } from './execution-receipt.ts';
+import { parseExecutionReceipt, type Origin, type ReceiptRegion } from './execution-receipt.ts';
 import { parseJobSummary } from './job-summary.ts';
 import { verifyKeyChain, type ReceiptKey } from './key-entry.ts';
 import { describeRow, rowKey, rowOf } from './planned-row.ts';
@@ -282,6 +283,7 @@ function checkReceipt(
     verifiers,
     where,
   );
+  demandRegion(receipt.region, verifiers, where);
   const { output } = receipt;
   if (output?.inline !== undefined) {
     const inline = utf8(output.inline);
@@ -289,6 +291,18 @@ function checkReceipt(
     demand(same, 'receipt', where, 'the output in the receipt is not the one of its hash');
   }
   return { receipt, digest, keyId, sha256: toHex(digest), where };
+}
+
+/** `verified` says exactly that what was observed is where it was to run, and evidence is what its hash names. */
+function demandRegion(region: ReceiptRegion | null, { sha256 }: Verifiers, where: string): void {
+  if (region === null) return;
+  const meant = region.fallback ?? region.requested;
+  const sound =
+    !region.verified || (region.observed !== null && region.observed === meant && region.method !== 'none');
+  demand(sound, 'receipt', where, 'says that the region is verified, and does not observe it');
+  if (region.evidence === undefined) return;
+  const hash = toHex(sha256(utf8(canonicalJson(region.evidence))));
+  demand(hash === region.evidence_sha256, 'receipt', where, 'the evidence of the region has another hash');
 }
 
 function logFacts(log: LogCheck) {

@@ -127,6 +127,17 @@ create table job_images (
   primary key (job_id, image)
 );
 
+-- Where the requests of a provider come from: nonces that it is told, each good once. `address` is what our echo endpoint saw.
+create table region_probes (
+  nonce_sha256 bytea primary key check (length(nonce_sha256) = 32),
+  execution_id uuid not null,
+  attempt int not null,
+  expires_at timestamptz not null,
+  address text check (octet_length(address) <= 64),
+  seen_at timestamptz
+);
+create index region_probes_expired on region_probes (expires_at);
+
 create table attempt_logs (
   execution_id uuid not null,
   attempt int not null,

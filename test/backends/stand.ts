@@ -79,6 +79,7 @@ export function newWork(work: Partial<Work> & Pick<Work, 'image'>): Work {
     command: [],
     environment: {},
     resources: {},
+    asked: { regionPolicy: null, maxCost: null, providers: [] },
     input: Buffer.from('{"question":"why?"}'),
     ...work,
   };

@@ -4,6 +4,7 @@ import type { Exchange } from '../../api/openapi/examples.ts';
 import { HEADERS } from '../../api/openapi/headers.ts';
 import { cidOfDigest } from '../../domain/receipt/cid.ts';
 import { signRead } from '../../domain/signing/signed-read.ts';
+import { expectProbe } from '../../store/region-probes.ts';
 import { createPool } from '../../store/pool.ts';
 import { jobSpec, signedJob, testApi, testKey, type TestApi, type TestKey } from './api.ts';
 import { attestedLog } from './attested.ts';
@@ -28,7 +29,7 @@ export async function playExchanges(): Promise<Map<string, Exchange[]>> {
   const play = recorder(api, exchanges);
   const job = await playJobs(api, play);
   await playLog(api, play, job);
-  await playService(play);
+  await playService(api, play);
   await playFaults(exchanges);
   return exchanges;
 }
@@ -242,7 +243,18 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
   await play('getTile', 'tile', 'The hashes of the first four entries.', { url: '/tile/0/000.p/4' });
 }
 
-async function playService(play: Play): Promise<void> {
+async function expectProbeOf({ db }: TestApi): Promise<string> {
+  const nonce = 'n0Nce-0f-0ne-pr0be-0f-a-pr0vider';
+  await expectProbe(db.pool, {
+    sha256: sha256(nonce),
+    executionId: randomUUID(),
+    attempt: 1,
+    validMs: 120_000,
+  });
+  return nonce;
+}
+
+async function playService(api: TestApi, play: Play): Promise<void> {
   for (const [version, prefix] of [
     ['', ''],
     ['V1', '/api/v1'],
@@ -252,6 +264,10 @@ async function playService(play: Play): Promise<void> {
     await play(`getReadiness${version}`, 'ready', 'All is well.', { url: `${prefix}/health/ready` });
     await play(`getMetrics${version}`, 'metrics', 'A few of the lines.', { url: `${prefix}/metrics` });
   }
+  const nonce = await expectProbeOf(api);
+  const echo = { url: `/api/v1/echo/${nonce}` };
+  await play('echoProbe', 'seen', 'From inside the rented machine.', echo);
+  await play('echoProbe', 'probe_not_expected', 'The same nonce again.', echo);
   await play('openFeed', 'upgrade_required', 'Without an upgrade.', { url: '/ws' });
   const key = testKey();
   const ticket = { method: 'POST', path: '/api/v1/feed/tickets' };
