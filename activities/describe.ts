@@ -1,12 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { canonicalJson } from '../domain/json/jcs.ts';
-import type { ExecutionReceipt, Origin, ReceiptOutput } from '../domain/receipt/execution-receipt.ts';
+import { add } from '../domain/money/decimal.ts';
+import type {
+  ExecutionReceipt,
+  Origin,
+  ReceiptCost,
+  ReceiptOutput,
+} from '../domain/receipt/execution-receipt.ts';
 import { EXECUTION_RECEIPT } from '../domain/receipt/execution-receipt.ts';
 import { JOB_SUMMARY, type JobSummary } from '../domain/receipt/job-summary.ts';
 import { cidOfDigest } from '../domain/receipt/cid.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { TerminalOutcome } from '../domain/states.ts';
-import type { AttestedExecution, AttestedJob } from '../store/attest-reads.ts';
+import type { AttestedAttempt, AttestedExecution, AttestedJob } from '../store/attest-reads.ts';
 import type { EndedExecution } from '../store/job-end.ts';
 import type { Decision } from './outcome.ts';
 import type { AttemptOutcome } from './stage-outcome.ts';
@@ -73,6 +79,7 @@ export function describeExecution(facts: ExecutionFacts): ExecutionReceipt {
       started_at: (one.outcome as AttemptOutcome | null)?.startedAt ?? null,
       ended_at: one.ended_at === null ? null : new Date(one.ended_at).toISOString(),
       duration_ms: one.duration_ms,
+      ...costOf([one]),
     })),
     started_at: outcome?.startedAt ?? null,
     duration_ms: outcome?.durationMs ?? null,
@@ -84,6 +91,7 @@ export function describeExecution(facts: ExecutionFacts): ExecutionReceipt {
         : execution.files
             .filter((file) => file.attempt === attempt.attempt)
             .map(({ name, size, mime, sha256, cid }) => ({ name, size, mime, sha256, cid })),
+    ...costOf(execution.attempts),
     limits: outcome?.limits ?? {},
     ended_at: facts.endedAt.toISOString(),
     salt: salt(),
@@ -106,6 +114,22 @@ function region(
     verified: evidence?.verified ?? false,
     method: evidence?.method ?? 'none',
     ...(evidence?.evidence === undefined ? {} : hashed(evidence.evidence)),
+  };
+}
+
+/** What attempts cost together; nothing where no place asked for money. */
+function costOf(attempts: readonly Pick<AttestedAttempt, 'cost'>[]): { cost?: ReceiptCost } {
+  const costs = attempts.flatMap(({ cost }) => cost ?? []);
+  if (costs.length === 0) return {};
+  const known = costs.flatMap(({ accepted }) => accepted ?? []);
+  return {
+    cost: {
+      // One stack pays on one platform; a change of it between attempts shows by both names.
+      platform: [...new Set(costs.map(({ platform }) => platform))].join(' '),
+      cap: add(...costs.map(({ cap }) => cap)),
+      ...(known.length === 0 ? {} : { accepted: add(...known) }),
+      state: known.length === costs.length ? 'accepted' : 'unknown',
+    },
   };
 }
 

@@ -11,6 +11,7 @@ import { beginAttempt } from '../store/begin-attempt.ts';
 import { recordExternalIds, type WorkRow } from '../store/work.ts';
 import { createAttemptLog } from './attempt-log.ts';
 import type { Attester } from './attester.ts';
+import { createBudget } from './budget.ts';
 import { bridged } from './bridged.ts';
 import { stageBytes, type HeldBytes } from './stage-bytes.ts';
 import { stageAttempt, stageCancelled, stageLost } from './stage-outcome.ts';
@@ -121,6 +122,11 @@ async function runAttempt(
   const lines = createAttemptLog((rows) => appendAttemptLogs(pool, row, rows));
   const held: HeldBytes = new Map();
   const staging = { pool, jobId: input.job, row, held, attester, events };
+  const fencedOff = (): never => {
+    const fenced = new FencedOff(`attempt ${row.attempt} of ${row.executionId} was fenced off`);
+    stop.abort(fenced);
+    throw fenced;
+  };
   const step: Step = {
     pinImage: (image, digest) => bridged(() => pinImage(pool, input.job, image, digest)),
     signal,
@@ -129,13 +135,18 @@ async function runAttempt(
       phase = next;
       beat();
     },
+    ...createBudget({
+      pool,
+      jobId: input.job,
+      row,
+      maxCost: () => readWork(row).asked.maxCost,
+      fencedOff,
+      committed,
+    }),
     log: (line) => lines.add(line),
     store: (bytes) => stageBytes(pool, bytes, held),
     async record(ids) {
-      if (await bridged(() => recordExternalIds(pool, row, ids))) return;
-      const fenced = new FencedOff(`attempt ${row.attempt} of ${row.executionId} was fenced off`);
-      stop.abort(fenced);
-      throw fenced;
+      if (!(await bridged(() => recordExternalIds(pool, row, ids)))) fencedOff();
     },
   };
   try {

@@ -15,6 +15,7 @@ function attempt(state: AttestedAttempt['state'], code?: Parameters<typeof failu
     duration_ms: 1,
     created_at: '2026-01-01T00:00:00Z',
     ended_at: null,
+    cost: null,
   };
 }
 

@@ -91,9 +91,23 @@ export interface Step {
   heartbeat(phase: string): void;
   /** One line of the program's output; bounded by the caller. */
   log(line: OutputLine): void;
+  /** Holds what the attempt may cost of its job's budget, before anything can cost; again with another cap replaces it. */
+  reserve(cost: Reservation): Promise<Reserved>;
+  /** What was accepted of it; null: not known yet, and the cap stays held until the sweeper knows. */
+  settle(accepted: string | null): Promise<void>;
   /** Stages bytes by content; only references travel further. */
   store(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<StoredBytes>;
 }
+
+export interface Reservation {
+  /** Payment platform, such as `erc20-polygon-glm`. */
+  platform: string;
+  /** The most that could ever be accepted, as a decimal (domain/money). */
+  cap: string;
+}
+
+/** `left`: of the job's `max_cost`, where that does not hold the cap; then nothing is held. */
+export type Reserved = { ok: true } | { ok: false; left: string };
 
 /** What negotiating or admitting came to. */
 export interface Placement {

@@ -12,6 +12,8 @@ interface Class {
 const program: Class = { retryable: false, mendable: false, source: 'program' };
 const provider: Class = { retryable: true, mendable: false, source: 'provider' };
 const backend: Class = { retryable: true, mendable: true, source: 'backend' };
+/** The market has nobody for it: an operator may widen what is asked or paid. */
+const market: Class = { retryable: true, mendable: true, source: 'provider' };
 const setup: Class = { retryable: false, mendable: true, source: 'operator' };
 const beacon: Class = { retryable: false, mendable: false, source: 'beacon' };
 
@@ -36,6 +38,24 @@ export const FAILURES = {
   execution_timeout: { retryable: false, mendable: false, source: 'provider' },
   provider_rejected: provider,
   provider_lost: provider,
+  /** Nobody offers anything at all. */
+  no_offers: market,
+  /** There are offers, and every one that is right otherwise asks for more than the caps. */
+  offers_too_expensive: market,
+  /** There are offers, and rules dropped them: region, lists, score, cool-down. */
+  offers_filtered_out: market,
+  /** Providers were asked and none approved an agreement. */
+  nobody_approved: market,
+  /** The provider was not seen in the region, or was seen elsewhere; nothing of the job was sent to it. */
+  region_not_observed: provider,
+  /** What is left of `max_cost` does not hold the worst case of another attempt. */
+  max_cost_exceeded: { retryable: false, mendable: false, source: 'program' },
+  /** No command to run: the backend does not run an image's own. */
+  no_command: program,
+  /** The image lacks what the backend needs to run in it. */
+  image_unsuitable: setup,
+  /** The wallet does not hold what an attempt may cost. */
+  funds_insufficient: setup,
   image_unavailable: setup,
   image_invalid: setup,
   program_not_listed: setup,

@@ -36,7 +36,15 @@ export function nextPlace(plan: Plan, home: Region, tries: readonly Try[]): Plac
   return undefined;
 }
 
+/** Too slow, or a market that was looked at for long and has nobody for this work. */
+const PLACES_FAULTS: ReadonlySet<FailureCode> = new Set([
+  'attempt_timeout',
+  'no_offers',
+  'offers_too_expensive',
+  'offers_filtered_out',
+]);
+
 /** The same place would answer the same again. */
 function isPlacesFault(code: FailureCode): boolean {
-  return FAILURES[code].source === 'operator' || code === 'attempt_timeout';
+  return FAILURES[code].source === 'operator' || PLACES_FAULTS.has(code);
 }

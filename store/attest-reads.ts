@@ -25,6 +25,8 @@ export interface AttestedAttempt {
   duration_ms: number | null;
   created_at: string;
   ended_at: string | null;
+  /** Null of a place that costs nothing. */
+  cost: { platform: string; cap: string; accepted: string | null } | null;
 }
 
 export interface AttestedFile {
@@ -61,7 +63,9 @@ const read = (name: string, which: string) =>
                     (select coalesce(json_agg(json_build_object(
                        'attempt', a.attempt, 'state', a.state, 'backend', a.backend, 'region', a.region,
                        'external_ids', a.external_ids, 'outcome', a.outcome, 'failure', a.failure,
-                       'duration_ms', a.duration_ms, 'created_at', a.created_at, 'ended_at', a.ended_at)
+                       'duration_ms', a.duration_ms, 'created_at', a.created_at, 'ended_at', a.ended_at,
+                       'cost', (select json_build_object('platform', p.platform, 'cap', p.cap::text, 'accepted', p.accepted::text)
+                                from payments p where p.execution_id = a.execution_id and p.attempt = a.attempt))
                        order by a.attempt), '[]')
                      from attempts a where a.execution_id = e.id) as attempts,
                     (select coalesce(json_agg(json_build_object(

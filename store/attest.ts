@@ -53,8 +53,9 @@ export async function lockForAttest(
   const open = new Set(rows.filter((row) => !isTerminal(row.state)).map((row) => row.id));
   // A statement of its own: only one that begins after the locks were had sees what was committed before them.
   const attempts = await tx.query<{ execution_id: string; states: string }>(
-    `select execution_id, string_agg(state, ',' order by attempt) as states from attempts
-     where execution_id = any($1::uuid[]) group by execution_id`,
+    `select a.execution_id, string_agg(a.state || coalesce(' ' || p.cap || ' ' || p.accepted, ''), ',' order by a.attempt) as states
+     from attempts a left join payments p on p.execution_id = a.execution_id and p.attempt = a.attempt
+     where a.execution_id = any($1::uuid[]) group by a.execution_id`,
     [ids],
   );
   const states = new Map(attempts.rows.map((row) => [row.execution_id, row.states]));
@@ -62,11 +63,16 @@ export async function lockForAttest(
   let changed = false;
   for (const { execution } of ends) {
     if (!open.has(execution.id)) continue;
-    if ((states.get(execution.id) ?? '') === execution.attempts.map((one) => one.state).join(','))
+    if ((states.get(execution.id) ?? '') === execution.attempts.map(seenAs).join(','))
       ready.add(execution.id);
     else changed = true;
   }
   return { ready, changed };
+}
+
+/** An attempt whose cost became known meanwhile has changed too. */
+function seenAs({ state, cost }: ExecutionEnd['execution']['attempts'][number]): string {
+  return cost === null || cost.accepted === null ? state : `${state} ${cost.cap} ${cost.accepted}`;
 }
 
 const END = prepared(

@@ -127,6 +127,8 @@ function bound(step: StepOf): StepOf {
     budgetMs: step.budgetMs,
     record: (ids) => step.record(ids),
     pinImage: (image, digest) => step.pinImage(image, digest),
+    reserve: (cost) => step.reserve(cost),
+    settle: (accepted) => step.settle(accepted),
     heartbeat: (phase) => step.heartbeat(phase),
     log: (line) => step.log(line),
     store: (bytes) => step.store(bytes),

@@ -15,6 +15,8 @@ export const EVENT_TYPES = [
   'execution.failed',
   'execution.cancelled',
   'execution.expired',
+  'payment.accepted',
+  'payment.settled',
   'transparency.entry_appended',
   'ipfs.stored',
   'ipfs.pinned',

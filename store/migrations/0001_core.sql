@@ -138,6 +138,29 @@ create table region_probes (
 );
 create index region_probes_expired on region_probes (expires_at);
 
+-- What an attempt at a paid place may cost, held of its job's budget before anything can cost, and what came of it. In GLM.
+create table payments (
+  execution_id uuid not null,
+  attempt int not null,
+  job_id text collate "C",
+  platform text not null check (octet_length(platform) between 1 and 64),
+  cap numeric(38, 18) not null check (cap >= 0),
+  -- Null: not known yet, and until it is the whole cap stays held.
+  accepted numeric(38, 18) check (accepted >= 0),
+  -- After the receipt: a `payment.accepted` event told of it.
+  accepted_at timestamptz,
+  -- Paid on chain.
+  settled_at timestamptz,
+  -- When and why the sweeper last could not say what it cost.
+  looked_at timestamptz,
+  note text,
+  created_at timestamptz not null default now(),
+  primary key (execution_id, attempt)
+);
+create index payments_job on payments (job_id);
+create index payments_unknown on payments (looked_at nulls first) where accepted is null;
+create index payments_unpaid on payments (looked_at nulls first) where accepted > 0 and settled_at is null;
+
 create table attempt_logs (
   execution_id uuid not null,
   attempt int not null,
@@ -674,4 +697,4 @@ revoke insert, update, delete on erasures, erased_cids from beacon_app;
 revoke update, delete on blocks, receipt_keys, receipts, job_summaries, cids, key_entries, log_entries, log_tiles, log_checkpoints, log_cosignatures, attempt_logs, files, job_images from beacon_app;
 revoke update, delete on events from beacon_app;
 grant update (position) on events to beacon_app;
-revoke delete on jobs, executions, attempts, log_state, feed_head, streams, admission from beacon_app;
+revoke delete on payments, jobs, executions, attempts, log_state, feed_head, streams, admission from beacon_app;

@@ -46,6 +46,8 @@ export async function runAttempt(
       pinned = digest;
       return options.pinnedMeanwhile ?? digest;
     },
+    reserve: () => Promise.resolve({ ok: true }),
+    settle: () => Promise.resolve(),
     signal: options.signal ?? new AbortController().signal,
     budgetMs: options.budgetMs ?? BUDGET_MS,
     record: async (ids) => void Object.assign(recorded, ids),
