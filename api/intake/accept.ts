@@ -40,7 +40,7 @@ const IDEMPOTENCY_KEY = /^[\x20-\x7e]+$/;
 /**
  * Takes a signed job in, in the order of checks of docs/architecture.md: form of the text, shape, trust and time, the
  * signature over what was received (before any default is filled), plan, replay and storing in one statement. A small
- * body is judged in one turn of the event loop, a large one in a thread.
+ * body is read on the event loop and its signature verified in the runtime's thread pool, a large one is read in a thread.
  */
 export async function acceptJob(deps: IntakeDeps, request: IntakeRequest): Promise<Submitted> {
   const { raw } = request;
@@ -51,7 +51,7 @@ export async function acceptJob(deps: IntakeDeps, request: IntakeRequest): Promi
   }
 
   const small = raw.length <= LIMITS.specVerifiedInlineBytes;
-  const { facts, verified, plan } = small ? judge(deps, request) : await judgeLarge(deps, request);
+  const { facts, verified, plan } = await (small ? judge(deps, request) : judgeLarge(deps, request));
   const id = facts.id ?? `job-${uuidv7()}`;
   const submitted = await deps.submitter
     .submit({
@@ -82,12 +82,12 @@ interface Judged extends CheckedBody {
   plan: Plan;
 }
 
-function judge(deps: IntakeDeps, { raw, address }: IntakeRequest): Judged {
+async function judge(deps: IntakeDeps, { raw, address }: IntakeRequest): Promise<Judged> {
   const { node, facts } = readSpec(raw);
   refuseBlocked(deps, address, facts.publicKey);
   try {
     admit(deps, facts);
-    return { facts, verified: verifyBody(raw, node), plan: planOf(deps, facts) };
+    return { facts, verified: await verifyBody(raw, node), plan: planOf(deps, facts) };
   } catch (error) {
     if (isFailure(error)) deps.failureLimit.failed(address, facts.publicKey);
     throw error;
@@ -96,24 +96,25 @@ function judge(deps: IntakeDeps, { raw, address }: IntakeRequest): Judged {
 
 /** Whatever is wrong with a large body counts against its address, because finding that out was work. */
 async function judgeLarge(deps: IntakeDeps, { raw, address }: IntakeRequest): Promise<Judged> {
-  const seen: { begun: boolean; key?: string } = { begun: false };
+  let key: string | undefined;
+  const refused = (error: unknown): void => {
+    deps.failureLimit.failed(address, isFailure(error) ? key : undefined);
+  };
+  const checked = await deps.verifier.check({
+    raw,
+    network: network(address),
+    begin: () => refuseBlocked(deps, address),
+    admit(facts) {
+      key = facts.publicKey;
+      refuseBlocked(deps, address, key);
+      admit(deps, facts);
+    },
+    refused,
+  });
   try {
-    const checked = await deps.verifier.check({
-      raw,
-      network: network(address),
-      begin() {
-        refuseBlocked(deps, address);
-        seen.begun = true;
-      },
-      admit(facts) {
-        seen.key = facts.publicKey;
-        refuseBlocked(deps, address, seen.key);
-        admit(deps, facts);
-      },
-    });
     return { ...checked, plan: planOf(deps, checked.facts) };
   } catch (error) {
-    if (seen.begun) deps.failureLimit.failed(address, isFailure(error) ? seen.key : undefined);
+    refused(error);
     throw error;
   }
 }

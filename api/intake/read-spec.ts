@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
+import { verifyEd25519InPool } from '../../attestation/keys/node-verifiers.ts';
 import { JobSpecError } from '../../domain/jobspec/error.ts';
 import { parseJobSpec, type JobSpec } from '../../domain/jobspec/spec.ts';
 import { JsonError } from '../../domain/json/error.ts';
@@ -8,7 +8,7 @@ import { parseStrictJson } from '../../domain/json/parse.ts';
 import type { Form } from '../../domain/signing/canonical.ts';
 import { SigningError } from '../../domain/signing/error.ts';
 import { decodePublicKey } from '../../domain/signing/public-key.ts';
-import { verifySpec } from '../../domain/signing/verify.ts';
+import { verifySpecAsync } from '../../domain/signing/verify.ts';
 import { ApiError } from '../errors.ts';
 import { invalidJson } from '../plugins/body.ts';
 
@@ -58,10 +58,17 @@ export function readSpec(raw: Uint8Array): { node: JsonNode; facts: SpecFacts } 
   });
 }
 
-/** The signature over what was received, before any default is filled. Throws ApiError. */
-export function verifyBody(raw: Uint8Array, node: JsonNode): VerifiedBody {
-  const { form, message } = refusing(() => verifySpec(node, nodeVerifiers.verifyEd25519));
-  return { form, messageSha256: sha256(message), requestSha256: sha256(raw) };
+/**
+ * The signature over what was received, before any default is filled. Canonical texts are made in this thread, signatures
+ * verified in the runtime's pool. Rejects with an ApiError.
+ */
+export async function verifyBody(raw: Uint8Array, node: JsonNode): Promise<VerifiedBody> {
+  try {
+    const { form, message } = await verifySpecAsync(node, verifyEd25519InPool);
+    return { form, messageSha256: sha256(message), requestSha256: sha256(raw) };
+  } catch (error) {
+    throw refusal(error);
+  }
 }
 
 /** Runs a check of the spec; what it refuses becomes an answer that names the field. */
@@ -69,15 +76,19 @@ export function refusing<T>(check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (error instanceof JsonError) throw invalidJson(error);
-    if (error instanceof JobSpecError) {
-      throw new ApiError('validation_error', { message: error.message, details: { field: error.field } });
-    }
-    if (error instanceof SigningError) {
-      throw new ApiError(error.code, { message: error.message, details: { ...error.details } });
-    }
-    throw error;
+    throw refusal(error);
   }
+}
+
+function refusal(error: unknown): unknown {
+  if (error instanceof JsonError) return invalidJson(error);
+  if (error instanceof JobSpecError) {
+    return new ApiError('validation_error', { message: error.message, details: { field: error.field } });
+  }
+  if (error instanceof SigningError) {
+    return new ApiError(error.code, { message: error.message, details: { ...error.details } });
+  }
+  return error;
 }
 
 /** Signature and key are there, and the key is one. */

@@ -34,7 +34,12 @@ afterAll(async () => {
 const key = testKey();
 const bytesOf = (spec: object) => Buffer.from(JSON.stringify(spec));
 const large = () => signedJob(key, { padding: 'x'.repeat(LIMITS.specVerifiedInlineBytes) });
-const taking = { network: '10.0.0.1', begin: () => undefined, admit: () => undefined };
+const taking = {
+  network: '10.0.0.1',
+  begin: () => undefined,
+  admit: () => undefined,
+  refused: () => undefined,
+};
 const check = (raw: Buffer, over: Partial<typeof taking> = {}) => verifier.check({ raw, ...taking, ...over });
 
 describe('a large spec', () => {

@@ -11,6 +11,8 @@ interface LargeBody {
   begin(): void;
   /** Asked when it was read, before its signature is checked; throws to refuse. */
   admit(facts: SpecFacts): void;
+  /** Told of what refused it after it was begun, before the next body's turn. */
+  refused(error: unknown): void;
 }
 
 export interface CheckedBody {
@@ -79,11 +81,14 @@ export function createSpecVerifier({
     isWorking = true;
     clearTimeout(idle);
     for (let body = next(); body !== undefined; body = next()) {
+      let begun = false;
       try {
         if (closed) throw new ApiError('unavailable');
         body.begin();
+        begun = true;
         body.resolve(await (workerUrl === null ? checkHere(body) : checkThere(workerUrl, body)));
       } catch (error) {
+        if (begun) body.refused(error);
         body.reject(error);
       }
     }
@@ -129,8 +134,8 @@ export function createSpecVerifier({
   };
 }
 
-function checkHere({ raw, admit }: Waiting): CheckedBody {
+async function checkHere({ raw, admit }: Waiting): Promise<CheckedBody> {
   const { node, facts } = readSpec(raw);
   admit(facts);
-  return { facts, verified: verifyBody(raw, node) };
+  return { facts, verified: await verifyBody(raw, node) };
 }

@@ -18,10 +18,10 @@ export type ThreadAnswer =
 let held: { raw: Uint8Array; node: JsonNode } | undefined;
 
 parentPort?.on('message', (question: ThreadQuestion) => {
-  parentPort?.postMessage(answer(question));
+  void answer(question).then((said) => parentPort?.postMessage(said));
 });
 
-function answer(question: ThreadQuestion): ThreadAnswer {
+async function answer(question: ThreadQuestion): Promise<ThreadAnswer> {
   const before = held;
   held = undefined;
   try {
@@ -31,7 +31,7 @@ function answer(question: ThreadQuestion): ThreadAnswer {
       return { facts };
     }
     if (before === undefined) return { broken: 'nothing was read that could be verified' };
-    return { verified: verifyBody(before.raw, before.node) };
+    return { verified: await verifyBody(before.raw, before.node) };
   } catch (error) {
     if (!(error instanceof ApiError)) return { broken: String(error) };
     return { refused: { code: error.code, message: error.message, details: error.details } };

@@ -2,7 +2,7 @@ import * as crypto from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { portableVerifiers } from '../../domain/crypto-portable.ts';
-import { nodeVerifiers } from './node-verifiers.ts';
+import { nodeVerifiers, verifyEd25519InPool } from './node-verifiers.ts';
 
 const p256 = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const p256Spki = new Uint8Array(p256.publicKey.export({ format: 'der', type: 'spki' }));
@@ -53,4 +53,22 @@ describe.each([
     const spki = p384.publicKey.export({ format: 'der', type: 'spki' });
     expect(verifiers.verifyP256(spki, nothing, crypto.sign('sha256', nothing, p384.privateKey))).toBe(false);
   });
+});
+
+it('verifies in the thread pool as on the spot', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.nat(511), async (message, bit) => {
+      const signature = crypto.sign(null, message, ed25519.privateKey);
+      expect(await verifyEd25519InPool(ed25519Raw, message, signature)).toBe(true);
+      expect(await verifyEd25519InPool(ed25519Raw, message, flip(signature, bit))).toBe(false);
+      const other = flip(ed25519Raw, bit);
+      expect(await verifyEd25519InPool(other, message, signature)).toBe(
+        nodeVerifiers.verifyEd25519(other, message, signature),
+      );
+    }),
+    { numRuns: 25 },
+  );
+  const nothing = new Uint8Array();
+  expect(await verifyEd25519InPool(nothing, nothing, nothing)).toBe(false);
+  expect(await verifyEd25519InPool(ed25519Raw, nothing, new Uint8Array(64))).toBe(false);
 });

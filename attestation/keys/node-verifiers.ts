@@ -39,6 +39,24 @@ export const nodeVerifiers: Verifiers = {
   },
 };
 
+/** The same in the runtime's thread pool, while the event loop goes on. */
+export function verifyEd25519InPool(
+  key: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  if (key.length !== 32 || signature.length !== 64) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    try {
+      crypto.verify(null, message, publicKey(ed25519Spki(key)), signature, (error, holds) => {
+        resolve(error === null && holds);
+      });
+    } catch {
+      resolve(false);
+    }
+  });
+}
+
 export function nodeSha256(bytes: Uint8Array): Uint8Array {
   return crypto.createHash('sha256').update(bytes).digest();
 }

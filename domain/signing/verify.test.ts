@@ -7,7 +7,7 @@ import { parseStrictJson } from '../json/parse.ts';
 import { candidateTexts, canonicalText, FORMS, type Form } from './canonical.ts';
 import { SigningError } from './error.ts';
 import { signSpec } from './sign.ts';
-import { verifySpec } from './verify.ts';
+import { verifySpec, verifySpecAsync } from './verify.ts';
 
 const signer = testSigner();
 const tree = (value: unknown): JsonNode => parseStrictJson(utf8(JSON.stringify(value)));
@@ -111,6 +111,21 @@ describe('verifying a job spec', () => {
       'signature verification failed',
     );
     expect(calls).toBeLessThanOrEqual(9);
+  });
+});
+
+describe('verifying without holding the caller up', () => {
+  const elsewhere = (...asked: Parameters<typeof verifyEd25519>) => Promise.resolve(verifyEd25519(...asked));
+
+  it.each(FORMS)('answers as the other for %s', async (form) => {
+    const node = tree(signedAs(form, testSpec()));
+    expect(await verifySpecAsync(node, elsewhere)).toEqual(verifySpec(node, verifyEd25519));
+  });
+
+  it('rejects what the other refuses', async () => {
+    const node = tree({ ...signSpec(testSpec(), signer), version: '9' });
+    await expect(verifySpecAsync(node, elsewhere)).rejects.toMatchObject({ code: 'signature_mismatch' });
+    await expect(verifySpecAsync('no object', elsewhere)).rejects.toThrow(SigningError);
   });
 });
 

@@ -19,17 +19,42 @@ export interface VerifiedSpec {
  * one verification per distinct canonical text (nine). Throws SigningError.
  */
 export function verifySpec(node: JsonNode, verifyEd25519: Verifiers['verifyEd25519']): VerifiedSpec {
+  for (const { candidate, ...tried } of signedCandidates(node)) {
+    if (verifyEd25519(tried.key, candidate.message, tried.signature)) return candidate;
+  }
+  throw mismatch();
+}
+
+/** The same with a verification that does not hold the caller up. */
+export async function verifySpecAsync(
+  node: JsonNode,
+  verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => Promise<boolean>,
+): Promise<VerifiedSpec> {
+  for (const { candidate, ...tried } of signedCandidates(node)) {
+    if (await verifyEd25519(tried.key, candidate.message, tried.signature)) return candidate;
+  }
+  throw mismatch();
+}
+
+const mismatch = () => new SigningError('signature_mismatch', 'signature verification failed');
+
+interface SignedCandidate {
+  candidate: VerifiedSpec;
+  key: Uint8Array;
+  signature: Uint8Array;
+}
+
+/** What may have been signed, each to be verified before the next is made. */
+function* signedCandidates(node: JsonNode): Generator<SignedCandidate, void> {
   if (!isJsonObject(node))
     throw new SigningError('canonicalization_error', 'a job spec must be a JSON object');
   const signatureText = requireText(node, 'signature');
   const publicKey = requireText(node, 'public_key');
-  const keyBytes = decodePublicKey(publicKey);
+  const key = decodePublicKey(publicKey);
   const signature = decodeSignature(signatureText);
   for (const { form, text } of candidateTexts(node)) {
-    const message = utf8(text);
-    if (verifyEd25519(keyBytes, message, signature)) return { form, message, publicKey };
+    yield { candidate: { form, message: utf8(text), publicKey }, key, signature };
   }
-  throw new SigningError('signature_mismatch', 'signature verification failed');
 }
 
 function requireText(spec: JsonObject, field: 'signature' | 'public_key'): string {
