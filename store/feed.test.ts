@@ -111,3 +111,19 @@ test('a cursor is stale when foreign, above the head or below the floor', async 
     expect(check).toThrow(expect.objectContaining({ code: 'stale_cursor', floor: 'abc.4' }));
   }
 });
+
+test('what stands in the log is told when it is shown, and nothing else waits for it', async () => {
+  await db.pool.query(`insert into log_state (log_id, origin, root) values ('a', 'beacon.test/a', '')`);
+  await append('log:a', [event(), event(), event()]);
+  await append('execution:x', [event({ type: 'execution.started' })]);
+  const shown = async () =>
+    (await readTail(db.pool, 0, 10)).events.map(({ stream, seq }) => `${stream} ${seq}`);
+  expect([await givePositions(db.pool), await givePositions(db.pool)]).toEqual([1, 0]);
+  expect(await shown()).toEqual(['execution:x 1']);
+  const show = (size: number) => db.pool.query('update log_state set published = $1', [size]);
+  await show(2);
+  expect([await givePositions(db.pool), await givePositions(db.pool)]).toEqual([2, 0]);
+  await show(3);
+  expect([await givePositions(db.pool), await givePositions(db.pool)]).toEqual([1, 0]);
+  expect(await shown()).toEqual(['execution:x 1', 'log:a 1', 'log:a 2', 'log:a 3']);
+});

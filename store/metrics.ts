@@ -133,7 +133,15 @@ export async function readGauges(db: Queryable): Promise<Gauges> {
        from log_pending where refused is null
      ) as pending, (
        select count(*) as waiting, coalesce(extract(epoch from now() - min(recorded_at)), 0)::float8 as age
-       from events where position is null
+       from (
+         select recorded_at from events where position is null and left(stream, 4) <> 'log:'
+         union all
+         -- Those of entries that are not shown yet wait for their checkpoint, not for a position.
+         select e.recorded_at from streams s left join log_state l on s.stream = 'log:' || l.log_id
+           join events e on e.position is null and left(e.stream, 4) = 'log:' and e.stream = s.stream
+             and e.seq <= coalesce(l.published, e.seq)
+         where s.stream >= 'log:' and s.stream < 'log;'
+       ) as unpositioned
      ) as feed`,
   );
   return rows[0]!;

@@ -9,6 +9,7 @@ import { parsePolicy } from '../../domain/log/policy.ts';
 import { formatCosignerVkey, type CosignatureSigner } from '../../domain/log/cosignature.ts';
 import { createLogger } from '../../observability/log.ts';
 import { readCosignatures } from '../../store/log-cosignatures.ts';
+import { givePositions, readTail } from '../../store/feed.ts';
 import { findLog, type LogHead } from '../../store/log-state.ts';
 import { createNotifier, createWakeups, type Notifier, type Wakeups } from '../../store/notify.ts';
 import { eventually } from '../../test/support/eventually.ts';
@@ -232,7 +233,12 @@ describe('publish-then-collect', () => {
 });
 
 describe('wait', () => {
-  it('shows what enough witnesses cosigned, and nothing else', async () => {
+  const told = async () => {
+    while ((await givePositions(db.pool)) > 0);
+    return (await readTail(db.pool, 0, 500)).events.length;
+  };
+
+  it('shows and tells what enough witnesses cosigned, and nothing else', async () => {
     const [a, b] = [await witness('a'), await witness('b')];
     const { signer } = await witness('c');
     const away = await impostor('away', (_request, response) => response.writeHead(503).end());
@@ -242,14 +248,17 @@ describe('wait', () => {
     await eventually(() => ((asked.c ?? []).length > 2 ? true : undefined));
     expect(await newest()).toBeUndefined();
     expect((await findLog(db.pool))?.size).toBe(4);
+    expect(await told()).toBe(0);
     await stop();
     // Now all three are there; what is signed already is cosigned and shown.
     const all = [await witness('a'), await witness('b'), await witness('c')];
     const one = sequencer(policyOf('group g 3 a b c\nquorum g', ...all), 'wait');
     await shows(4);
+    expect(await told()).toBe(4);
     await put(200);
     await shows(204);
     await cosignedBy(204, ...all);
+    expect(await told()).toBe(204);
     expect(one.status().size).toBe(204);
   });
 

@@ -301,7 +301,8 @@ create table events (
   primary key (stream, seq)
 );
 create unique index events_idempotency on events (stream, idempotency_key) where idempotency_key is not null;
-create index events_unpositioned on events (id) where position is null;
+create index events_unpositioned on events (id) where position is null and left(stream, 4) <> 'log:';
+create index events_unpositioned_log on events (stream, seq) where position is null and left(stream, 4) = 'log:';
 create unique index events_position on events (position) where position is not null;
 create index events_job_position on events (job_id, position) where position is not null and job_id is not null;
 
@@ -312,7 +313,9 @@ create table feed_head (
   floor bigint not null default 0
 );
 
--- Gives positions to the next 1,000 events without one, in the order of their ids; answers how many.
+-- Gives positions to the next 1,000 events without one, in the order of their ids; answers how many. That an entry stands in
+-- the log is told when the entry is shown: not before its checkpoint was signed and, where the operator waits for them, its
+-- witnesses cosigned it. The events of a log are one for each entry, so the entries that are shown are the first events.
 -- Its plans are kept, so they must not depend on how large the tables were when they were made: by index, whatever it costs.
 create function give_positions() returns int language plpgsql
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -320,13 +323,29 @@ declare
   given int;
 begin
   -- Most looks find nothing: they take no lock.
-  perform from events where position is null limit 1;
-  if not found then return 0; end if;
+  perform from events where position is null and left(stream, 4) <> 'log:' limit 1;
+  if not found then
+    perform from streams s left join log_state l on s.stream = 'log:' || l.log_id
+      where s.stream >= 'log:' and s.stream < 'log;' and exists (
+        select from events e where e.position is null and left(e.stream, 4) = 'log:'
+          and e.stream = s.stream and e.seq <= coalesce(l.published, e.seq));
+    if not found then return 0; end if;
+  end if;
   perform from feed_head for update;
   -- Its snapshot is taken after the lock was given.
-  with batch as materialized (
+  with waiting as materialized (
+    (select stream, seq, id from events where position is null and left(stream, 4) <> 'log:' order by id limit 1000)
+    union all
+    select e.stream, e.seq, e.id from streams s
+      left join log_state l on s.stream = 'log:' || l.log_id
+      cross join lateral (
+        select stream, seq, id from events
+        where position is null and left(stream, 4) = 'log:' and stream = s.stream and seq <= coalesce(l.published, seq)
+        order by seq limit 1000) e
+      where s.stream >= 'log:' and s.stream < 'log;'
+  ), batch as materialized (
     select stream, seq, row_number() over (order by id) as place
-    from (select stream, seq, id from events where position is null order by id limit 1000) as waiting
+    from (select stream, seq, id from waiting order by id limit 1000) as next
   ), head as (
     update feed_head set position = position + (select count(*) from batch)
     where exists (select from batch)
