@@ -16,7 +16,9 @@ export async function readAuditTarget(db: Queryable, logId: string): Promise<Aud
   const { rows } = await db.query<AuditTarget>(
     `select s.origin, s.size, s.root, s.published, c.size as "checkpointSize", c.root as "checkpointRoot", c.note
      from log_state s left join lateral (
-       select size, root, note from log_checkpoints where log_id = s.log_id order by size desc limit 1) c on true
+       -- What waits for its witnesses is signed, and nobody is shown it.
+       select size, root, note from log_checkpoints where log_id = s.log_id and size <= s.published
+       order by size desc limit 1) c on true
      where s.log_id = $1`,
     [logId],
   );
@@ -94,8 +96,11 @@ export async function readAuditedSubjects(
     `select e.idx as index, e.subject_kind as "subjectKind", e.subject_id as "subjectId", e.cid, e.leaf,
             coalesce(r.cid, s.cid) as "documentCid", coalesce(r.digest, s.digest) as digest, d.bytes as dsse,
             r.outcome, x.state,
-            exists (select from log_entries g where g.log_id = $1 and g.subject_kind = 'erasure' and g.subject_id = e.subject_id)
-              or exists (select from log_pending g where g.log_id = $1 and g.subject_kind = 'erasure' and g.subject_id = e.subject_id) as erased
+            -- In whichever log: what stands in a closed one is erased in the one that grows.
+            exists (select from log_state l join log_entries g on g.log_id = l.log_id
+                    where g.subject_kind = 'erasure' and g.subject_id = e.subject_id)
+              or exists (select from log_state l join log_pending g on g.log_id = l.log_id
+                         where g.subject_kind = 'erasure' and g.subject_id = e.subject_id) as erased
      from log_entries e
      left join receipts r on e.subject_kind = 'receipt' and r.execution_id = e.execution_id
      left join job_summaries s on e.subject_kind = 'job' and s.job_id = e.subject_id and s.version = e.version

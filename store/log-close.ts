@@ -7,12 +7,14 @@ export interface ClosedLog {
   logId: string;
   origin: string;
   closedAt: Date;
+  /** Entries that are shown. */
+  size: number;
 }
 
 /** The logs that were closed, the last first. */
 export async function listClosedLogs(db: Queryable): Promise<ClosedLog[]> {
   const { rows } = await db.query<ClosedLog>(
-    `select log_id as "logId", origin, closed_at as "closedAt" from log_state
+    `select log_id as "logId", origin, closed_at as "closedAt", published as size from log_state
      where closed_at is not null order by closed_at desc`,
   );
   return rows;

@@ -40,6 +40,12 @@ export async function findLog(db: Queryable): Promise<LogHead | undefined> {
   return rows[0];
 }
 
+/** A log of this database, closed or not. */
+export async function findLogById(db: Queryable, logId: string): Promise<LogHead | undefined> {
+  const { rows } = await db.query<LogHead>(`select ${HEAD} from log_state where log_id = $1`, [logId]);
+  return rows[0];
+}
+
 /** Makes the log unless there is one; either way answers the one there is. */
 export async function createLog(
   pool: Pool,

@@ -18,7 +18,14 @@ import { EXAMPLES_FOLDER, readExamples, type Exchange } from './examples.ts';
 /** What is played becomes the examples: `npm run examples:record`. */
 const RECORD = process.env.BEACON_RECORD_EXAMPLES === '1';
 /** Answers that are bytes, a WebSocket, or the document itself. */
-const WITHOUT_BODY = ['getTile 200', 'getIpfs 200', 'getIpfsPath 200', 'openFeed 101', 'getOpenApi 200'];
+const WITHOUT_BODY = [
+  'getTile 200',
+  'getTileOfLog 200',
+  'getIpfs 200',
+  'getIpfsPath 200',
+  'openFeed 101',
+  'getOpenApi 200',
+];
 
 let played: Map<string, Exchange[]>;
 let recorded: Map<string, Exchange[]>;

@@ -111,7 +111,7 @@ it.each([
   [
     'entries that are shown without a checkpoint',
     `update log_state set published = 599`,
-    'checkpoint_altered: checkpoint 600: it is the newest, but 599 entries are shown',
+    'checkpoint_altered: checkpoint 1: it is the newest, but 599 entries are shown',
   ],
   [
     'a checkpoint that signs something else',

@@ -38,7 +38,7 @@ export async function requireOpen(pool: Pool, logId: string): Promise<LogHead> {
 }
 
 /** Log ids are derived, so that two logs of one origin cannot stand side by side. */
-function logIdOf(origin: string): string {
+export function logIdOf(origin: string): string {
   return toHex(nodeSha256(utf8(origin)).subarray(0, 8));
 }
 

@@ -29,10 +29,16 @@ export interface RecordAudit {
  * Compares what entries are about with the entries: envelope and leaf, statement and receipt, receipt and execution; that
  * every execution that ended has an entry; that every block is its CID's.
  */
-export function createRecordAudit(pool: Pool, logId: string, findings: Findings): RecordAudit {
+export function createRecordAudit(
+  pool: Pool,
+  logId: string,
+  findings: Findings,
+  /** Without: only what the entries of this log are about. Executions and blocks belong to no log. */
+  { whole = true }: { whole?: boolean } = {},
+): RecordAudit {
   let at = 0;
-  let block: Uint8Array | null = new Uint8Array();
-  let execution: string | null = NO_EXECUTION;
+  let block: Uint8Array | null = whole ? new Uint8Array() : null;
+  let execution: string | null = whole ? NO_EXECUTION : null;
   return {
     async next(size) {
       if (at < size) {

@@ -56,7 +56,7 @@ const keysOf = (trust: Trust) => trust.vkeys.map((vkey) => parseVkey(vkey, nodeS
 /** The trust that follows where the log was rotated to another key; a log that lists no keys has none to follow. */
 async function followed(context: Context, api: Api, options: AuditOptions, trust: Trust): Promise<Trust> {
   try {
-    const listed = await fetchKeys(api.client);
+    const listed = await fetchKeys(api.client, { logId: api.logId });
     return listed === undefined ? trust : await followKeys(context, options, trust, listed.logKeyStarts);
   } catch (thrown) {
     if (thrown instanceof CliError && thrown.code !== 'interrupted') return trust;

@@ -19,32 +19,41 @@ export interface AuditReport {
   findings: Findings;
 }
 
-/** Says what an audit found; the exit code. */
-export function report(context: Context, { log, head, from, checked, findings }: AuditReport): number {
-  const { list, dropped } = findings;
-  const ok = list.length === 0;
+/** Says what an audit found, and the audits of the closed logs beside it; the exit code. */
+export function report(context: Context, found: AuditReport, closed: readonly AuditReport[] = []): number {
+  const all = [found, ...closed];
+  const ok = all.every(({ findings }) => findings.list.length === 0);
   if (context.json) {
-    context.document({
-      ok,
-      log,
-      origin: head?.origin ?? null,
-      tree_size: head?.size ?? null,
-      root: head === undefined ? null : toHex(head.root),
-      audited_from: from,
-      findings: list,
-      findings_dropped: dropped,
-    });
-    return ok ? EXIT.ok : EXIT.failed;
-  }
+    const others = closed.length === 0 ? {} : { closed_logs: closed.map(asDocument) };
+    context.document({ ...asDocument(found), ok, ...others });
+  } else for (const one of all) print(context, one);
+  return ok ? EXIT.ok : EXIT.failed;
+}
+
+function asDocument({ log, head, from, findings: { list, dropped } }: AuditReport) {
+  return {
+    ok: list.length === 0,
+    log,
+    origin: head?.origin ?? null,
+    tree_size: head?.size ?? null,
+    root: head === undefined ? null : toHex(head.root),
+    audited_from: from,
+    findings: list,
+    findings_dropped: dropped,
+  };
+}
+
+function print(context: Context, { log, head, from, checked, findings }: AuditReport): void {
+  const { list, dropped } = findings;
   const { colours } = context;
   const named =
     head === undefined
       ? printable(log)
       : `${printable(head.origin)}, ${head.size} entries, root ${toHex(head.root)}`;
-  if (ok) {
+  if (list.length === 0) {
     context.line(`${colours.green('CLEAN')} ${named}`);
     context.line(`  checked     ${checked}${from > 0 ? `, from entry ${from} on` : ''}`);
-    return EXIT.ok;
+    return;
   }
   context.line(`${colours.red('NOT CLEAN')} ${named}: ${counted(list.length + dropped, 'finding')}`);
   for (const { code, where, reason } of list.slice(0, SHOWN)) {
@@ -52,5 +61,4 @@ export function report(context: Context, { log, head, from, checked, findings }:
     context.line(colours.dim(`    this means: ${FINDINGS[code]}`));
   }
   if (list.length > SHOWN) context.line(`  and ${list.length + dropped - SHOWN} more (--json has them)`);
-  return EXIT.failed;
 }

@@ -55,6 +55,7 @@ export async function runJob(
   const token = await operatorToken({ io, stateDir: stack.stateDir }, stack.apiUrl);
   const api: Api = {
     address: { url: stack.apiUrl, source: 'stack' },
+    logId: undefined,
     client: createClient(stack.apiUrl, io.signal, { token }),
     token,
     ticket: () => Promise.resolve(undefined),

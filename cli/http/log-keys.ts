@@ -13,8 +13,8 @@ const rootAnswer = z.looseObject({
 });
 
 /** The verifier keys that the service names for its log: a claim, worth what the first use of it is worth. */
-export async function fetchVkeys(client: ApiClient): Promise<string[]> {
-  const { vkey, vkeys } = await client.json('/api/v1/transparency/root', rootAnswer);
+export async function fetchVkeys(client: ApiClient, logId?: string): Promise<string[]> {
+  const { vkey, vkeys } = await client.json(`/api/v1/transparency/root${queryOf({ logId })}`, rootAnswer);
   const named = vkeys ?? (vkey == null ? [] : [vkey]);
   if (named.length > 0) return named;
   throw new CliError('trust_missing', `${client.base} does not name the key of its log`, {
@@ -36,6 +36,7 @@ const hash = z
     return z.NEVER;
   });
 const keysAnswer = z.looseObject({
+  origin: z.string().optional(),
   log_keys: z.array(z.looseObject({ vkey: z.string(), start: link.nullable() })).max(MAX_ENTRIES),
   receipt_keys: z
     .array(
@@ -51,17 +52,31 @@ const keysAnswer = z.looseObject({
 
 /** What a service lists of the keys of its log; nothing of it is believed without its proofs. */
 export interface ServedKeys {
+  origin: string | undefined;
   /** Of the log keys after the first. */
   logKeyStarts: LogLink[];
   receiptKeys: ListedKeyEntry[];
 }
 
+/** A log of the service, the one that grows unless it is named, and how much of it. */
+export interface AskedLog {
+  logId?: string | undefined;
+  treeSize?: number;
+}
+
+function queryOf({ logId, treeSize }: AskedLog): string {
+  const query = new URLSearchParams();
+  if (logId !== undefined) query.set('log_id', logId);
+  if (treeSize !== undefined) query.set('tree_size', String(treeSize));
+  return query.size === 0 ? '' : `?${query.toString()}`;
+}
+
 /** The keys among the first `treeSize` entries, or among all; undefined from a service that does not list them. */
-export async function fetchKeys(client: ApiClient, treeSize?: number): Promise<ServedKeys | undefined> {
-  const query = treeSize === undefined ? '' : `?tree_size=${treeSize}`;
+export async function fetchKeys(client: ApiClient, asked: AskedLog = {}): Promise<ServedKeys | undefined> {
   try {
-    const answer = await client.json(`/api/v1/transparency/keys${query}`, keysAnswer);
+    const answer = await client.json(`/api/v1/transparency/keys${queryOf(asked)}`, keysAnswer);
     return {
+      origin: answer.origin,
       logKeyStarts: answer.log_keys.flatMap(({ start }) => start ?? []),
       receiptKeys: answer.receipt_keys,
     };

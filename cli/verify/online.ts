@@ -1,4 +1,5 @@
 import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
+import { logIdOf } from '../../attestation/log/open.ts';
 import type { Trust, Verdict } from '../../domain/receipt/verdict.ts';
 import { verifyRetirement } from '../../domain/receipt/verify-retirement.ts';
 import type { VerifyOptions } from '../commands/verify.ts';
@@ -27,12 +28,17 @@ export async function verifyOnline(
 ): Promise<Judged> {
   const first = verifyBundleFile(bytes, trust);
   if (!first.ok && first.link !== 'checkpoint') return { verdict: first, trust };
-  const all = await fetchKeys(client);
+  const growing = await fetchKeys(client);
+  if (growing === undefined) return { verdict: first, trust };
+  // The bundle may be of a log that was closed since: its keys are those of its own entries.
+  const closed = first.ok && first.origin !== (growing.origin ?? first.origin);
+  const logId = closed ? logIdOf(first.origin) : undefined;
+  const all = closed ? await fetchKeys(client, { logId }) : growing;
   if (all === undefined) return { verdict: first, trust };
   const followed = await followKeys(context, options, trust, all.logKeyStarts);
   const verdict = first.ok ? first : verifyBundleFile(bytes, followed);
   if (!verdict.ok) return { verdict, trust: followed };
-  const then = await fetchKeys(client, verdict.treeSize);
+  const then = await fetchKeys(client, { logId, treeSize: verdict.treeSize });
   return {
     verdict: then === undefined ? verdict : verifyRetirement(verdict, then.receiptKeys, nodeVerifiers),
     trust: followed,

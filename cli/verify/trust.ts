@@ -41,7 +41,7 @@ export async function trustForApi(context: Context, api: Api, options: VerifyOpt
     );
   }
   const { fetchVkeys } = await import('../http/log-keys.ts');
-  const vkeys = (await fetchVkeys(api.client)).map(checkedVkey);
+  const vkeys = (await fetchVkeys(api.client, api.logId)).map(checkedVkey);
   const origin = vkeys[0]?.split('+')[0] ?? '';
   await pinLog(file, { origin, vkeys, api: api.address.url, pinned_at: new Date().toISOString() });
   const shown = shownPath(context, file);

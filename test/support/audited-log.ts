@@ -147,7 +147,11 @@ export interface Auditor extends AsyncDisposable {
 }
 
 /** `beacon audit` with a state folder of its own, so that it remembers nothing, and a proxy that tells the truth. */
-export async function freshAuditor({ api, proxy, vkey }: AuditedLog): Promise<Auditor> {
+export async function freshAuditor({
+  api,
+  proxy,
+  vkey,
+}: Pick<AuditedLog, 'api' | 'proxy' | 'vkey'>): Promise<Auditor> {
   const folder = await temporaryFolder();
   proxy.tamper = () => undefined;
   proxy.asked = [];

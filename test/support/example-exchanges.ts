@@ -72,7 +72,7 @@ function bodyOf(operationId: string, type: string, body: string): unknown {
       .split('\n')
       .filter((line) => SHOWN_METRICS.some((name) => line.includes(name)))
       .join('\n');
-  return ['getTile', 'getIpfs', 'getIpfsPath'].includes(operationId) ? undefined : body;
+  return ['getTile', 'getTileOfLog', 'getIpfs', 'getIpfsPath'].includes(operationId) ? undefined : body;
 }
 
 interface PlayedJob {
@@ -241,6 +241,10 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
   await play('getJobBundle', 'bundle', 'For `beacon verify`.', { url: `${job}/bundle` });
   await play('getCheckpoint', 'checkpoint', 'After the first job.', { url: '/checkpoint' });
   await play('getTile', 'tile', 'The hashes of the first four entries.', { url: '/tile/0/000.p/4' });
+  const { log_id: logId } = (await api.get('/api/v1/transparency/root')).json;
+  const there = `/logs/${logId as string}`;
+  await play('getCheckpointOfLog', 'checkpoint', 'Of a log by its id.', { url: `${there}/checkpoint` });
+  await play('getTileOfLog', 'tile', 'Of a log by its id.', { url: `${there}/tile/0/000.p/4` });
 }
 
 async function expectProbeOf({ db }: TestApi): Promise<string> {

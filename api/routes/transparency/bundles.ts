@@ -15,7 +15,7 @@ import { findExecution } from '../executions/find.ts';
 import { refuseErasedSpec } from '../erased.ts';
 import { viewerOf } from '../viewer.ts';
 import { createBundleTurns } from './bundle-turns.ts';
-import { readerOf, type ServedLog } from './log.ts';
+import { readerOf, type LogFinder } from './log.ts';
 import { logProblem } from './problem.ts';
 
 const READ = { permission: 'read', mutates: false } as const;
@@ -25,7 +25,7 @@ const ANSWER_HEADERS = { 200: HEADERS, 304: HEADERS };
 const UNDER_THE_NEWEST = 'Its proofs are under the newest checkpoint: another ETag is a newer one.';
 
 /** Beacon bundles: all that `beacon verify` needs, in one file. */
-export function registerBundles(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+export function registerBundles(app: RouteApp, pool: Pool, findLog: LogFinder): void {
   const turns = createBundleTurns();
   app.get(
     '/api/v1/executions/:id/bundle',

@@ -7,7 +7,7 @@ import type { Pool } from '../../../store/pool.ts';
 import { lenientInt, wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { cosignature, cosignatureView } from './cosigned.ts';
-import type { ServedLog } from './log.ts';
+import { logChoice, type LogFinder } from './log.ts';
 
 const DEFAULT_CHECKPOINTS = 50;
 const MAX_SIZE = Number.MAX_SAFE_INTEGER;
@@ -28,7 +28,7 @@ const page = z.object({
 });
 
 /** The heads that the log signed: what somebody kept can be found again, and two can be held against each other. */
-export function registerCheckpoints(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+export function registerCheckpoints(app: RouteApp, pool: Pool, findLog: LogFinder): void {
   app.get(
     '/api/v1/transparency/checkpoints',
     {
@@ -39,6 +39,7 @@ export function registerCheckpoints(app: RouteApp, pool: Pool, findLog: () => Pr
         description: 'Every web page may read it. Not every size has one, and old ones may be thinned out.',
         tags: ['transparency'],
         querystring: z.object({
+          ...logChoice,
           limit: lenientInt(1, LIMITS.pageRows, DEFAULT_CHECKPOINTS),
           before: wholeNumber(1, MAX_SIZE).optional().describe('Only checkpoints of fewer entries.'),
         }),
@@ -47,8 +48,8 @@ export function registerCheckpoints(app: RouteApp, pool: Pool, findLog: () => Pr
       },
     },
     async (request) => {
-      const { limit, before } = request.query;
-      const { head } = await findLog();
+      const { log_id: logId, limit, before } = request.query;
+      const { head } = await findLog(logId);
       const rows = await listCheckpoints(pool, head.logId, { below: before, limit: limit + 1 });
       const shown = rows.slice(0, limit);
       const cosignatures = await listCosignatures(

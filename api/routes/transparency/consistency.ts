@@ -3,7 +3,7 @@ import { toHex } from '../../../domain/encoding.ts';
 import { ApiError } from '../../errors.ts';
 import { wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
-import type { ServedLog } from './log.ts';
+import { logChoice, type LogFinder } from './log.ts';
 
 /** Which tree begins with which never changes. */
 const IMMUTABLE = 'public, max-age=31536000, immutable';
@@ -22,7 +22,7 @@ const consistency = z.object({
 });
 
 /** Proofs that the log only grew, between any two sizes that were ever shown. */
-export function registerConsistency(app: RouteApp, findLog: () => Promise<ServedLog>): void {
+export function registerConsistency(app: RouteApp, findLog: LogFinder): void {
   app.get(
     '/api/v1/transparency/consistency',
     {
@@ -34,6 +34,7 @@ export function registerConsistency(app: RouteApp, findLog: () => Promise<Served
           'Every web page may read it. The roots are those of our tiles: compare them with checkpoints.',
         tags: ['transparency'],
         querystring: z.object({
+          ...logChoice,
           from: size.describe('Entries of the older tree.'),
           to: size.optional().describe('Entries of the newer tree; default all that are shown.'),
         }),
@@ -44,7 +45,7 @@ export function registerConsistency(app: RouteApp, findLog: () => Promise<Served
     },
     async (request, reply) => {
       const { from, to: asked } = request.query;
-      const { head, reader } = await findLog();
+      const { head, reader } = await findLog(request.query.log_id);
       const shown = (await reader.newestCheckpoint())?.size ?? 0;
       const to = asked ?? shown;
       if (Math.max(from, to) > shown)

@@ -9,13 +9,14 @@ import { ApiError } from '../../errors.ts';
 import { lenientInt, wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
 import { viewerOf } from '../viewer.ts';
-import type { ServedLog } from './log.ts';
+import { logChoice, type LogFinder } from './log.ts';
 import { logProblem } from './problem.ts';
 import { seesSubject, subjectOf, visibleCid, visibleExecution } from './subject.ts';
 
 const DEFAULT_ENTRIES = 100;
 
 const query = z.object({
+  ...logChoice,
   execution_id: z.string().optional(),
   job_id: z.string().max(128).optional(),
   ipfs_cid: z.string().max(128).optional(),
@@ -50,7 +51,7 @@ const page = z.object({
 });
 
 /** All that the log says about one thing, under one checkpoint: an auditor can find the same list in the tiles. */
-export function registerEntries(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+export function registerEntries(app: RouteApp, pool: Pool, findLog: LogFinder): void {
   app.get(
     '/api/v1/transparency/entries',
     {
@@ -73,8 +74,8 @@ export function registerEntries(app: RouteApp, pool: Pool, findLog: () => Promis
       },
     },
     async (request) => {
-      const { tree_size: size, limit, after } = request.query;
-      const { reader } = await findLog();
+      const { log_id: logId, tree_size: size, limit, after } = request.query;
+      const { reader } = await findLog(logId);
       const checkpoint = await reader.checkpoint(size).catch(logProblem);
       const viewer = viewerOf(request.principal);
       const of = await subjectAsked(pool, request.query, viewer);

@@ -5,7 +5,7 @@ import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { wholeNumber } from '../../schemas.ts';
 import type { RouteApp } from '../app-type.ts';
-import type { ServedLog } from './log.ts';
+import { logChoice, type LogFinder } from './log.ts';
 
 const link = z.object({ dsse: z.string(), leaf: z.string(), tlog_proof: z.string() });
 const keys = z.object({
@@ -34,7 +34,7 @@ const keys = z.object({
 });
 
 /** The keys of the log, as its entries say: what following a new log key and refusing an ended receipt key need. */
-export function registerKeys(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+export function registerKeys(app: RouteApp, pool: Pool, findLog: LogFinder): void {
   app.get(
     '/api/v1/transparency/keys',
     {
@@ -44,6 +44,7 @@ export function registerKeys(app: RouteApp, pool: Pool, findLog: () => Promise<S
         summary: 'The keys of the log and the entries in which they start and end.',
         tags: ['transparency'],
         querystring: z.object({
+          ...logChoice,
           tree_size: wholeNumber(0, Number.MAX_SAFE_INTEGER)
             .optional()
             .describe('What the first so many entries say; default all that are shown.'),
@@ -53,7 +54,7 @@ export function registerKeys(app: RouteApp, pool: Pool, findLog: () => Promise<S
       },
     },
     async (request) => {
-      const { head, reader } = await findLog();
+      const { head, reader } = await findLog(request.query.log_id);
       const shown = (await reader.newestCheckpoint())?.size ?? 0;
       const size = request.query.tree_size ?? shown;
       if (size > shown) throw new ApiError('not_yet_logged', { retryAfterS: 1 });

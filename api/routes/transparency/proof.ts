@@ -9,7 +9,7 @@ import type { RouteApp } from '../app-type.ts';
 import { prefersText } from '../negotiate.ts';
 import { viewerOf } from '../viewer.ts';
 import { createLogGrowth } from './growth.ts';
-import { readerOf, type ServedLog } from './log.ts';
+import { logChoice, readerOf, type LogFinder } from './log.ts';
 import { isMissing, logProblem } from './problem.ts';
 import { proof, proofAnswer } from './proof-answer.ts';
 import { seesSubject, visibleCid, visibleExecution } from './subject.ts';
@@ -18,6 +18,7 @@ import { seesSubject, visibleCid, visibleExecution } from './subject.ts';
 const MAX_WAIT_S = 5;
 
 const query = z.object({
+  ...logChoice,
   index: wholeNumber(0, Number.MAX_SAFE_INTEGER).optional(),
   execution_id: z.string().optional(),
   ipfs_cid: z.string().max(128).optional().describe('Of a receipt; that of a job summary does too.'),
@@ -28,7 +29,7 @@ const query = z.object({
 });
 
 /** Inclusion proofs by entry, execution or CID; what several of them name must be one entry. */
-export function registerProof(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+export function registerProof(app: RouteApp, pool: Pool, findLog: LogFinder): void {
   const growth = createLogGrowth(async () => {
     const checkpoint = await (await findLog()).reader.newestCheckpoint();
     return checkpoint?.size ?? 0;
@@ -84,8 +85,8 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: () => Promise<
       },
     },
     async (request, reply) => {
-      const { index, execution_id: execution, ipfs_cid: cid, tree_size: size, wait = 0 } = request.query;
-      const served = await findLog();
+      const { log_id: logId, index, execution_id: execution, ipfs_cid: cid, wait = 0 } = request.query;
+      const served = await findLog(logId);
       const viewer = viewerOf(request.principal);
       const asked: Promise<EntryQuery>[] = [];
       if (index !== undefined) asked.push(Promise.resolve({ index }));
@@ -96,13 +97,14 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: () => Promise<
       const queries = await Promise.all(asked);
       if (queries.length === 0) throw new ApiError('proof_subject_missing');
       // An index alone is one of the log that grows.
-      const reader = await readerOf(pool, served, Object.assign({}, ...queries) as EntryQuery);
+      const subject = Object.assign({}, ...queries) as EntryQuery;
+      const reader = logId === undefined ? await readerOf(pool, served, subject) : served.reader;
       const entries = await awaited(reader, wait, () =>
         Promise.all(queries.map((query) => reader.entry(query))),
       );
       const entry = oneOf(entries);
       // The checkpoint is read after the entry, so the newest covers it.
-      const checkpoint = await reader.checkpoint(size).catch(logProblem);
+      const checkpoint = await reader.checkpoint(request.query.tree_size).catch(logProblem);
       if (entry.index >= checkpoint.size) {
         throw new ApiError('proof_not_found', {
           message: `entry ${entry.index} is not among the first ${checkpoint.size}`,

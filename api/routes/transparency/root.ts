@@ -4,7 +4,7 @@ import { toHex } from '../../../domain/encoding.ts';
 import { readLogTime } from '../../../store/log-reads.ts';
 import type { Pool } from '../../../store/pool.ts';
 import type { RouteApp } from '../app-type.ts';
-import type { ServedLog } from './log.ts';
+import { logChoice, type LogFinder } from './log.ts';
 
 const root = z.object({
   merkle_root: z.string(),
@@ -26,7 +26,7 @@ const root = z.object({
     .describe('What remembers the signed head outside the database; null before the first.'),
 });
 
-export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+export function registerRoot(app: RouteApp, pool: Pool, findLog: LogFinder): void {
   app.get(
     '/api/v1/transparency/root',
     {
@@ -35,14 +35,15 @@ export function registerRoot(app: RouteApp, pool: Pool, findLog: () => Promise<S
         operationId: 'getLogRoot',
         summary: 'The head of the log.',
         tags: ['transparency'],
+        querystring: z.object(logChoice),
         response: {
           200: root.describe('The newest signed root; that of the empty log before the first entry.'),
         },
-        errors: ['log_not_found'],
+        errors: ['log_not_found', 'validation_error'],
       },
     },
-    async () => {
-      const { head, reader } = await findLog();
+    async (request) => {
+      const { head, reader } = await findLog(request.query.log_id);
       const checkpoint = await reader.newestCheckpoint();
       const size = checkpoint?.size ?? 0;
       const hash = toHex(checkpoint?.root ?? head.root);

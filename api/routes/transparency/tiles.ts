@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { parseTilePath } from '../../../domain/log/tile.ts';
 import { readCosignatures } from '../../../store/log-cosignatures.ts';
@@ -7,7 +8,7 @@ import { stored, storedBytes, unchanged } from '../../openapi/route-schema.ts';
 import type { RouteApp } from '../app-type.ts';
 import { isKnown, nameOf } from '../conditional.ts';
 import { cosigned } from './cosigned.ts';
-import type { ServedLog } from './log.ts';
+import { logParams, logPath, type LogFinder } from './log.ts';
 
 const OPEN = { permission: 'read', mutates: false, anyOrigin: true } as const;
 /** A tile of a width never changes. */
@@ -15,8 +16,32 @@ const IMMUTABLE = 'public, max-age=31536000, immutable';
 /** A checkpoint is replaced with every batch. */
 const MOMENTARY = 'public, max-age=1';
 
-/** What auditors read (C2SP tlog-tiles): any web page may, so that anybody's browser can audit. */
-export function registerTiles(app: RouteApp, pool: Pool, findLog: () => Promise<ServedLog>): void {
+/**
+ * What auditors read (C2SP tlog-tiles): any web page may, so that anybody's browser can audit. The log that grows stands at
+ * the root; below its id every log stays where it is, also after it was closed.
+ */
+export function registerTiles(app: RouteApp, pool: Pool, findLog: LogFinder): void {
+  const checkpointOf = {
+    tags: ['transparency'],
+    response: {
+      200: stored(
+        'text/plain',
+        'A signed note: origin, size, root, signatures of the log and its cosigners.',
+      ),
+    },
+    answerHeaders: { 200: ['Cache-Control'] },
+    errors: ['log_not_found'],
+  } as const;
+  const sendCheckpoint = async (reply: FastifyReply, logId?: string) => {
+    const { reader } = await findLog(logId);
+    const checkpoint = await reader.newestCheckpoint();
+    if (checkpoint === undefined) throw new ApiError('log_not_found');
+    const cosignatures = await readCosignatures(pool, reader.logId, checkpoint.size);
+    return reply
+      .type('text/plain; charset=utf-8')
+      .header('cache-control', MOMENTARY)
+      .send(cosigned(checkpoint.note, cosignatures));
+  };
   app.get(
     '/checkpoint',
     {
@@ -25,28 +50,45 @@ export function registerTiles(app: RouteApp, pool: Pool, findLog: () => Promise<
         operationId: 'getCheckpoint',
         summary: 'The newest signed checkpoint (C2SP tlog-checkpoint).',
         description: 'Every web page may read it.',
-        tags: ['transparency'],
-        response: {
-          200: stored(
-            'text/plain',
-            'A signed note: origin, size, root, signatures of the log and its cosigners.',
-          ),
-        },
-        answerHeaders: { 200: ['Cache-Control'] },
-        errors: ['log_not_found'],
+        ...checkpointOf,
       },
     },
-    async (_request, reply) => {
-      const { reader } = await findLog();
-      const checkpoint = await reader.newestCheckpoint();
-      if (checkpoint === undefined) throw new ApiError('log_not_found');
-      const cosignatures = await readCosignatures(pool, reader.logId, checkpoint.size);
-      return reply
-        .type('text/plain; charset=utf-8')
-        .header('cache-control', MOMENTARY)
-        .send(cosigned(checkpoint.note, cosignatures));
-    },
+    (_request, reply) => sendCheckpoint(reply),
   );
+  app.get(
+    `${logPath(':log_id')}/checkpoint`,
+    {
+      config: OPEN,
+      schema: {
+        operationId: 'getCheckpointOfLog',
+        summary: 'The newest, or last, signed checkpoint of a log.',
+        description: 'Every web page may read it. A closed log has one for ever.',
+        params: logParams,
+        ...checkpointOf,
+      },
+    },
+    (request, reply) => sendCheckpoint(reply, request.params.log_id),
+  );
+
+  const tileOf = {
+    tags: ['transparency'],
+    response: {
+      200: storedBytes('Hashes of 32 bytes, or entries with a length of two bytes before each.'),
+      304: unchanged,
+    },
+    answerHeaders: { 200: ['ETag', 'Cache-Control'], 304: ['ETag', 'Cache-Control'] },
+    errors: ['tile_not_found', 'log_not_found', 'log_damaged'],
+  } as const;
+  const rest = z.string().describe('`<level>/<index>[.p/<width>]`, or `entries/<index>[.p/<width>]`.');
+  const sendTile = async (request: FastifyRequest, reply: FastifyReply, path: string, logId?: string) => {
+    const tile = parseTilePath(`tile/${path}`);
+    if (tile === undefined) throw new ApiError('tile_not_found');
+    const bytes = await (await findLog(logId)).reader.tile(tile);
+    if (bytes === undefined) throw new ApiError('tile_not_found');
+    reply.type('application/octet-stream').header('cache-control', IMMUTABLE);
+    if (isKnown(request, reply, nameOf(bytes))) return reply.code(304).send();
+    return reply.send(Buffer.from(bytes));
+  };
   app.get(
     '/tile/*',
     {
@@ -55,26 +97,24 @@ export function registerTiles(app: RouteApp, pool: Pool, findLog: () => Promise<
         operationId: 'getTile',
         summary: 'A tile or entry bundle (C2SP tlog-tiles).',
         description: 'Every web page may read it. A tile of a width never changes.',
-        tags: ['transparency'],
-        params: z.object({
-          '*': z.string().describe('`<level>/<index>[.p/<width>]`, or `entries/<index>[.p/<width>]`.'),
-        }),
-        response: {
-          200: storedBytes('Hashes of 32 bytes, or entries with a length of two bytes before each.'),
-          304: unchanged,
-        },
-        answerHeaders: { 200: ['ETag', 'Cache-Control'], 304: ['ETag', 'Cache-Control'] },
-        errors: ['tile_not_found', 'log_not_found', 'log_damaged'],
+        params: z.object({ '*': rest }),
+        ...tileOf,
       },
     },
-    async (request, reply) => {
-      const tile = parseTilePath(`tile/${request.params['*']}`);
-      if (tile === undefined) throw new ApiError('tile_not_found');
-      const bytes = await (await findLog()).reader.tile(tile);
-      if (bytes === undefined) throw new ApiError('tile_not_found');
-      reply.type('application/octet-stream').header('cache-control', IMMUTABLE);
-      if (isKnown(request, reply, nameOf(bytes))) return reply.code(304).send();
-      return reply.send(Buffer.from(bytes));
+    (request, reply) => sendTile(request, reply, request.params['*']),
+  );
+  app.get(
+    `${logPath(':log_id')}/tile/*`,
+    {
+      config: OPEN,
+      schema: {
+        operationId: 'getTileOfLog',
+        summary: 'A tile or entry bundle of a log.',
+        description: 'Every web page may read it. A tile of a width never changes.',
+        params: logParams.extend({ '*': rest }),
+        ...tileOf,
+      },
     },
+    (request, reply) => sendTile(request, reply, request.params['*'], request.params.log_id),
   );
 }
