@@ -167,6 +167,8 @@ export function createActivities(parts: ActivityParts): Activities {
       activity.state === 'Terminated' ||
       (wanted !== null && batch.results.length > Number(wanted));
     await until(() => fault?.do !== 'never' && done(), batch.changed, timeoutMs(call, 0), call.gone);
+    if (activity.state === 'Terminated' && !batch.finished)
+      throw new Failure(500, `GSB error: endpoint address not found: /public/exe-unit/${activity.id}`);
     reachable(call);
     return ok(fault?.do === 'never' ? [] : batch.results);
   }

@@ -84,9 +84,10 @@ export const createBatch = (id: string): Batch => ({
 
 /** Runs the commands one after another; the first that fails ends the batch. */
 export async function runBatch(batch: Batch, script: Command[], parts: BatchParts): Promise<void> {
+  const stamp = () => parts.clock.stamp(parts.provider.script.clockSkewMs);
   for (const [index, one] of script.entries()) {
     const emit = (kind: Record<string, unknown>) => {
-      batch.events.push({ batch_id: batch.id, index, timestamp: parts.clock.stamp(), kind });
+      batch.events.push({ batch_id: batch.id, index, timestamp: stamp(), kind });
       batch.changed.wake();
     };
     emit({ started: { command: one } });
@@ -96,7 +97,7 @@ export async function runBatch(batch: Batch, script: Command[], parts: BatchPart
     emit({ finished: { return_code: outcome.code, message: outcome.message ?? null } });
     batch.results.push({
       index,
-      eventDate: parts.clock.stamp(),
+      eventDate: stamp(),
       result: outcome.code === 0 ? 'Ok' : 'Error',
       ...(outcome.stdout === undefined ? {} : { stdout: outcome.stdout, stderr: outcome.stderr ?? '' }),
       ...(outcome.message === undefined ? {} : { message: outcome.message }),

@@ -2,8 +2,8 @@
 export interface Clock {
   /** Milliseconds since 1970, skewed. */
   now(): number;
-  /** A stamp that was never given before and is later than all others. */
-  stamp(): string;
+  /** A stamp that was never given before and is later than all others; by a clock that is off by so much, for providers. */
+  stamp(offMs?: number): string;
 }
 
 export function createClock(skewMs = 0): Clock {
@@ -11,9 +11,9 @@ export function createClock(skewMs = 0): Clock {
   const now = () => Date.now() + skewMs;
   return {
     now,
-    stamp() {
+    stamp(offMs = 0) {
       last = Math.max(now() * 1000, last + 1);
-      return textOf(last);
+      return textOf(last + offMs * 1000);
     },
   };
 }

@@ -83,9 +83,10 @@ export function createDemands(parts: DemandParts): Demands {
     });
 
   function publish(provider: Provider, demand: Demand): void {
-    const properties = offered(provider);
-    if (properties === null || !satisfies(provider.properties, demand.constraint)) return;
+    if (!satisfies(provider.properties, demand.constraint)) return;
     if (!satisfies(demand.properties, parseConstraint(provider.constraints))) return;
+    const properties = offered(provider);
+    if (properties === null) return;
     const dto = proposalOf('R', provider.id, 'Initial', { properties, constraints: provider.constraints });
     deliver(add({ dto, demand, provider, by: 'provider', previous: null }));
   }

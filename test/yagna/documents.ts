@@ -23,7 +23,9 @@ export interface Document {
   readonly amount: Amount;
   /** What the usage costs by the agreed prices. */
   readonly honest: Amount;
+  /** By the provider's clock. */
   readonly timestamp: string;
+  readonly receivedAt: string;
   status: Status;
   accepted: Amount;
   allocationId: string | null;
@@ -32,7 +34,7 @@ export interface Document {
 export interface Documents {
   routes: Route[];
   all(): Document[];
-  /** A provider's notes while the activity lives. */
+  /** A provider's notes while the activity lives, and one at its end. */
   activityStarted(activity: Activity): void;
   activityEnded(activity: Activity): void;
   agreementEnded(agreement: Agreement): void;
@@ -78,12 +80,13 @@ export function createDocuments(parts: DocumentParts): Documents {
   };
 
   function issue(
-    document: Omit<Document, 'id' | 'timestamp' | 'status' | 'accepted' | 'allocationId'>,
+    document: Omit<Document, 'id' | 'timestamp' | 'receivedAt' | 'status' | 'accepted' | 'allocationId'>,
   ): Document {
     const issued: Document = {
       ...document,
       id: uuid(),
-      timestamp: parts.clock.stamp(),
+      timestamp: parts.clock.stamp(document.agreement.provider.script.clockSkewMs),
+      receivedAt: parts.clock.stamp(),
       status: 'RECEIVED',
       accepted: zero(),
       allocationId: null,
@@ -189,7 +192,7 @@ export function createDocuments(parts: DocumentParts): Documents {
     const from = microseconds(call.query.get('afterTimestamp') ?? '1970-01-01T00:00:00Z');
     return ok(
       [...documents.values()]
-        .filter((one) => one.kind === kind && microseconds(one.timestamp) > from)
+        .filter((one) => one.kind === kind && microseconds(one.receivedAt) > from)
         .slice(0, maximum(call, 'maxItems', 100))
         .map((one) => dtoOf(one, parts.identity)),
     );
@@ -239,6 +242,7 @@ export function createDocuments(parts: DocumentParts): Documents {
     activityEnded(activity) {
       clearInterval(timers.get(activity));
       timers.delete(activity);
+      note(activity);
     },
     agreementEnded: invoice,
     stop() {

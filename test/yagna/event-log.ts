@@ -22,8 +22,11 @@ export function createEventLog<E extends { eventDate: string }>(): EventLog<E> {
   const wake = createWake();
   const found = ({ after, session, max }: Reading) => {
     const from = after === null ? -Infinity : microseconds(after);
+    // Stamps grow, and readers stand near the end.
+    const first = log.findLastIndex(({ micros }) => micros <= from) + 1;
     return log
-      .filter((entry) => entry.micros > from && (session === null || entry.session === session))
+      .slice(first)
+      .filter((entry) => session === null || entry.session === session)
       .slice(0, max)
       .map(({ event }) => event);
   };

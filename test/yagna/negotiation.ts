@@ -6,14 +6,18 @@ import { manifestUrls, urlAllowed } from './outbound.ts';
 const SHORTEST_MS = 5 * 60_000;
 const LONGEST_MS = 100 * 3_600_000;
 
+const USAGE = 'golem.com.usage.vector';
+const PRICES = 'golem.com.pricing.model.linear.coeffs';
+
 /** What a provider publishes; null when it publishes nothing. */
 export function offered(provider: Provider): Record<string, unknown> | null {
   const fault = provider.faults.take('offer');
   if (fault === null) return provider.properties;
   if (fault.do === 'silent') return null;
-  const { 'golem.com.usage.vector': usage, ...rest } = provider.properties;
-  if (fault.do === 'without-prices') return rest;
-  return { ...rest, 'golem.com.usage.vector': usage, 'golem.com.pricing.model.linear.coeffs': [0] };
+  const { [USAGE]: _usage, ...withoutUsage } = provider.properties;
+  if (fault.do === 'without-usage') return withoutUsage;
+  const { [PRICES]: _prices, ...withoutPrices } = provider.properties;
+  return fault.do === 'without-prices' ? withoutPrices : { ...withoutPrices, [PRICES]: [0] };
 }
 
 /** Null when the provider agrees, else why not. */
@@ -40,7 +44,11 @@ export function answerToCounter(
   if (!satisfies(properties, parseConstraint(provider.constraints)))
     return { message: 'Constraints of the offer are not met' };
   const refused = manifestUrls(properties).find(
-    (url) => !(provider.script.allowedUrls ?? []).some((pattern) => urlAllowed(url, pattern)),
+    (url) => !whitelistOf(provider).some((pattern) => urlAllowed(url, pattern)),
   );
   return refused === undefined ? null : { message: `manifest: URL is not whitelisted: ${refused}` };
 }
+
+/** A provider with a way out lets everything through unless its operator says otherwise. */
+const whitelistOf = ({ script }: Provider) =>
+  script.allowedUrls ?? (script.egress === undefined ? [] : ['*']);

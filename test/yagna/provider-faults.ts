@@ -14,7 +14,7 @@ type Leaves =
 
 /** What a provider does wrong, by the stage at which it does it. `times`: how often, for ever unless told. */
 export type ProviderFault = { times?: number } & (
-  | { at: 'offer'; do: 'silent' | 'without-prices' | 'malformed' }
+  | { at: 'offer'; do: 'silent' | 'without-prices' | 'without-usage' | 'malformed' }
   | { at: 'counter'; do: 'silent' | 'error' }
   | { at: 'counter'; do: 'reject'; reason?: string }
   | { at: 'approval'; do: 'never' | 'expire' }

@@ -29,7 +29,7 @@ export interface ProviderScript {
   usage?: { cpuSec: string; durationSec: string };
   /** The address of 127.0.0.0/8 that its activities' requests come from. Without one they have no network. */
   egress?: string;
-  /** URLs that its activities may reach when a demand's manifest asks for them; `*` at the end is anything. */
+  /** URLs that a demand's manifest may ask for, `*` at the end is anything; all where there is an `egress`, else none. */
   allowedUrls?: string[];
   /** How far its clock is off. */
   clockSkewMs?: number;

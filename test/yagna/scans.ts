@@ -32,7 +32,15 @@ export function createScans(parts: { clock: Clock; providers: Provider[] }): Sca
       const properties = offered(provider);
       if (properties === null) return [];
       const { id: providerId, offerId, constraints } = provider;
-      return [{ providerId, offerId, properties, constraints, timestamp: parts.clock.stamp() }];
+      return [
+        {
+          providerId,
+          offerId,
+          properties,
+          constraints,
+          timestamp: parts.clock.stamp(provider.script.clockSkewMs),
+        },
+      ];
     });
 
   function stream(call: Call): Reply | Promise<Reply> {

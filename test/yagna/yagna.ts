@@ -60,6 +60,7 @@ export interface Yagna extends AsyncDisposable {
   down(): Promise<void>;
   /** Listens again at the same port; a daemon that forgets has lost its demands and bound services. */
   up(options?: { forget?: boolean }): Promise<void>;
+  restart(options?: { forget?: boolean }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -117,7 +118,6 @@ export async function startYagna(options: YagnaOptions = {}): Promise<Yagna> {
     }, provider.speed.noActivityMs).unref();
   }
   function ended(agreement: Agreement): void {
-    if (!agreement.provider.alive) return;
     activities.end(agreement);
     documents.agreementEnded(agreement);
   }
@@ -146,6 +146,13 @@ export async function startYagna(options: YagnaOptions = {}): Promise<Yagna> {
   });
   port = await server.listen(port);
 
+  const up = async ({ forget = false } = {}) => {
+    if (forget) {
+      demands.forget();
+      gsb.dropAll();
+    }
+    await server.listen(port);
+  };
   const stop = async () => {
     await server.close();
     documents.stop();
@@ -179,13 +186,11 @@ export async function startYagna(options: YagnaOptions = {}): Promise<Yagna> {
       for (const agreement of agreements.all())
         if (agreement.provider === provider) agreements.endByProvider(agreement, reason);
     },
-    down: () => server.close(),
-    async up({ forget = false } = {}) {
-      if (forget) {
-        demands.forget();
-        gsb.dropAll();
-      }
-      await server.listen(port);
+    down: server.close,
+    up,
+    async restart(how) {
+      await server.close();
+      await up(how);
     },
     stop,
     [Symbol.asyncDispose]: stop,
