@@ -1,7 +1,7 @@
 import type { Failure } from '../domain/failure.ts';
 import type { ProviderFilter } from '../domain/jobspec/constraints.ts';
 import type { Region } from '../domain/jobspec/region.ts';
-import type { RegionPolicy } from '../domain/region/judge.ts';
+import type { RegionClaim, RegionPolicy } from '../domain/region/judge.ts';
 
 /** The interface every kind of place that executes implements (docs/architecture.md). A backend never sees the database. */
 export interface Work {
@@ -35,9 +35,8 @@ export type Needs = Pick<
 export interface Candidate {
   provider: string;
   name: string;
-  /** P0 our own region property, P1 another region property, P2 a tag or a list, P3 nothing: needs a probe. */
-  rank: 'P0' | 'P1' | 'P2' | 'P3';
-  claimed: Region | null;
+  /** What it says of its region. */
+  claim: RegionClaim;
   /** Expected price of the whole rental, in the platform's unit. */
   estimate: string;
 }

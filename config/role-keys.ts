@@ -5,6 +5,7 @@ const OWN = {
   api: [],
   relay: ['BEACON_LOG_KEY_PEM', 'BEACON_LOG_NEXT_KEY_PEM', 'BEACON_COSIGNER_KEY_PEM'],
   worker: ['BEACON_RECEIPT_KEY_PEM'],
+  golem: [],
 } as const;
 
 type KeyVariable = (typeof OWN)[keyof typeof OWN][number];

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { imageMap } from '../backends/golem/image-map.ts';
+import { networkNamed, YAGNA_NETWORKS } from '../backends/golem/settings.ts';
 import { BACKEND_KINDS } from '../domain/backend-kinds.ts';
-import { REGIONS } from '../domain/jobspec/region.ts';
+import { parseRegion, REGIONS, type Region } from '../domain/jobspec/region.ts';
 import { REGION_POLICIES } from '../domain/region/judge.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
 
@@ -90,6 +92,26 @@ const httpUrl = z
   .regex(/^https?:\/\/[^\s/]+/, 'must be an http:// or https:// address')
   .optional()
   .transform((value) => value ?? null);
+
+const price = (fallback: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,18})?$/, 'is not an amount of GLM such as 0.1')
+    .optional()
+    .transform((value) => (value === undefined ? fallback : Number(value)));
+
+const golemImages = z
+  .string()
+  .optional()
+  .transform((value, context) => {
+    try {
+      return imageMap.parse(JSON.parse(value ?? '{}'));
+    } catch (error) {
+      const why = error instanceof z.ZodError ? z.prettifyError(error) : 'it is not JSON';
+      context.addIssue({ code: 'custom', message: `must be {"<image>": {"url", "sha3_224"}}: ${why}` });
+      return z.NEVER;
+    }
+  });
 
 const pinningServices = z
   .string()
@@ -386,6 +408,101 @@ export const VARIABLES = {
   IPFS_PUBLISH_INTERVAL: {
     doc: 'Seconds between looks for what is to be published. Default 10.',
     schema: int(10, { min: 1, max: 86_400 }),
+  },
+  GOLEM_API_KEY: {
+    doc: 'The app key of the yagna daemon. Default: none, and nothing runs on Golem.',
+    schema: text(),
+    secret: true,
+  },
+  YAGNA_URL: {
+    doc: 'Where the yagna daemon answers. Default http://127.0.0.1:7465.',
+    schema: httpUrl.transform((value) => value ?? 'http://127.0.0.1:7465'),
+  },
+  GOLEM_NETWORK: {
+    doc: "testnet (default) is hoodi, mainnet is polygon; or one of yagna's own names.",
+    schema: z
+      .string()
+      .optional()
+      .transform((value, context) => {
+        const network = networkNamed(value ?? 'testnet');
+        if (network !== undefined) return network;
+        context.addIssue({
+          code: 'custom',
+          message: `is no network; there are testnet, mainnet, ${YAGNA_NETWORKS.join(', ')}`,
+        });
+        return z.NEVER;
+      }),
+    shown: 'testnet',
+  },
+  GOLEM_SUBNET: {
+    doc: 'Only offers of this subnet. Default public.',
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]+$/, 'is no name of a subnet')
+      .default('public'),
+  },
+  GOLEM_IMAGES: {
+    doc: 'JSON: what Golem providers boot for a job\'s image. Keys are images as jobs name them, or their sha256 digests; values are {"url", "sha3_224"} of a GVMI or {"tag"} of the Golem registry, and "volume" where its files lie, default /golem/work.',
+    schema: golemImages,
+    shown: '{}',
+  },
+  GOLEM_REGISTRY_URL: {
+    doc: 'Where image tags of Golem are looked up. Default https://registry.golem.network.',
+    schema: httpUrl.transform((value) => value ?? 'https://registry.golem.network'),
+  },
+  GOLEM_REGION_SUBNETS: {
+    doc: 'Subnets whose providers are in one region: beacon-eu=EU,beacon-us=US.',
+    schema: list().transform((rules, context) => {
+      const regions: Record<string, Region> = {};
+      for (const rule of rules) {
+        const [subnet = '', name = ''] = rule.split('=').map((part) => part.trim());
+        const region = parseRegion(name);
+        if (subnet === '' || region === undefined) {
+          context.addIssue({ code: 'custom', message: `"${rule}" is not <subnet>=<region>` });
+          return z.NEVER;
+        }
+        regions[subnet] = region;
+      }
+      return regions;
+    }),
+    shown: '',
+  },
+  GOLEM_REGION_PROVIDERS: {
+    doc: 'Providers that the operator knows to be in a region: 0x…=EU,0x…=US.',
+    schema: list().transform((rules, context) => {
+      const lists: Partial<Record<Region, string[]>> = {};
+      for (const rule of rules) {
+        const [id = '', name = ''] = rule.split('=').map((part) => part.trim());
+        const region = parseRegion(name);
+        if (!/^0x[0-9a-fA-F]{40}$/.test(id) || region === undefined) {
+          context.addIssue({ code: 'custom', message: `"${rule}" is not <node id>=<region>` });
+          return z.NEVER;
+        }
+        (lists[region] ??= []).push(id);
+      }
+      return lists;
+    }),
+    shown: '',
+  },
+  GOLEM_MAX_START_PRICE: {
+    doc: 'GLM that a provider may ask for the start of a rental. Default 0.1.',
+    schema: price(0.1),
+  },
+  GOLEM_MAX_CPU_HOUR_PRICE: {
+    doc: 'GLM that a provider may ask for an hour of one thread. Default 0.1.',
+    schema: price(0.1),
+  },
+  GOLEM_MAX_HOUR_PRICE: {
+    doc: 'GLM that a provider may ask for an hour of the rental. Default 0.1.',
+    schema: price(0.1),
+  },
+  GOLEM_CONCURRENCY: {
+    doc: 'Executions on Golem at once per worker. Default 50.',
+    schema: int(50, { min: 1, max: 1_000 }),
+  },
+  GOLEM_NEGOTIATIONS: {
+    doc: 'Looks at the market at once per worker. Default 20.',
+    schema: int(20, { min: 1, max: 1_000 }),
   },
   GOLEM_REGION_POLICY: {
     doc: 'Where a job says nothing of it: claimed (default): what a Golem provider says of its region is enough. verified: nothing runs before a probe has seen it there.',

@@ -20,8 +20,8 @@ export interface PartContext {
   onMoved(): void;
 }
 
-/** Roles in the order in which they are drained; each is the command of the same name, the API's is `serve`. */
-export const ROLES = ['api', 'relay', 'worker'] as const;
+/** Roles in the order in which they are drained; `golem` only where there is a key of a yagna daemon. */
+export const ROLES = ['api', 'relay', 'worker', 'golem'] as const;
 export type RoleName = (typeof ROLES)[number];
 
 export const logOf = (folder: StateFolder, name: string): string => path.join(folder.logs, `${name}.log`);

@@ -157,7 +157,7 @@ async function startParts(
   progress.update('Starting relay, worker and API');
   await together(
     failed,
-    ROLES.map(async (name) => {
+    ROLES.filter((name) => name !== 'golem' || Boolean(env.GOLEM_API_KEY)).map(async (name) => {
       parts.roles[name] = await rolePart(context, name, roleCommand(name), () => roleEnv(name));
     }),
   );
@@ -211,10 +211,14 @@ async function migrated(url: string, external: boolean): Promise<void> {
 
 const packageRoot = path.dirname(import.meta.dirname.replace(/([\\/])dist([\\/]embedded)$/, '$2'));
 
+const COMMANDS: Record<RoleName, readonly string[]> = {
+  api: ['serve'],
+  relay: ['relay'],
+  worker: ['worker'],
+  golem: ['worker', '--queues', 'backend-golem'],
+};
+
 function ownCommand(role: RoleName): RoleCommand {
   const main = path.join(packageRoot, 'dist', 'cli', 'main.js');
-  return {
-    program: process.execPath,
-    words: ['--enable-source-maps', main, role === 'api' ? 'serve' : role],
-  };
+  return { program: process.execPath, words: ['--enable-source-maps', main, ...COMMANDS[role]] };
 }

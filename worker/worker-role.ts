@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { createAttestActivities } from '../activities/attest.ts';
 import { createAttester, type Attester } from '../activities/attester.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
+import { createNegotiateActivities } from '../activities/negotiate.ts';
 import { createPublishActivities } from '../activities/publish.ts';
 import { createPublisher } from '../attestation/publish/publisher.ts';
 import { openTargets } from '../attestation/publish/targets.ts';
@@ -22,11 +23,12 @@ import type { Log } from '../observability/log.ts';
 import type { Pool } from '../store/pool.ts';
 import { readTrustMode } from '../store/trust-mode.ts';
 import { isAttemptLive } from '../store/work.ts';
+import { openGolem } from './golem.ts';
 import { composeProcess, keyFile, requireTemporal, type Role } from './process.ts';
 import { queuesCheck, showHealth } from './role-health.ts';
 import { startTemporalWorkers } from './temporal-workers.ts';
 
-/** `beacon worker`: Temporal workers for the queues named, default all that this machine can serve. */
+/** `beacon worker`: Temporal workers for the queues named, default all that this machine can serve but Golem's. */
 export async function startWorkerRole(
   settings: Values,
   log: Log,
@@ -78,6 +80,20 @@ export async function startWorkerRole(
         }),
         parallel:
           settings.LOCAL_CONCURRENCY === 0 ? Math.max(2, availableParallelism()) : settings.LOCAL_CONCURRENCY,
+      });
+    }
+    // Never by itself: what this backend loads, and what may go wrong in it, is for a process of its own.
+    if (queues?.includes('backend-golem') === true) {
+      const golem = process.use(await openGolem(settings, pool, log));
+      const backends = new Map<string, Backend>([['golem', golem]]);
+      const committed = (): void => notifier.notify('events');
+      workers.push({
+        name: 'backend-golem',
+        activities: {
+          ...createExecuteActivities({ pool, backends, attester, events, committed }),
+          ...createNegotiateActivities({ pool, backends, committed }),
+        },
+        parallel: settings.GOLEM_CONCURRENCY + settings.GOLEM_NEGOTIATIONS,
       });
     }
     const publishing = publishSettings(settings);

@@ -1,8 +1,9 @@
 import { Option, type Command } from 'commander';
+import type { DemoOptions } from '../demo/demo.ts';
 import { examples, offering, type Run } from './run.ts';
 
 /** What the stack starts; each has a log. */
-const LOGGED_ROLES = ['api', 'worker', 'relay', 'postgres', 'temporal'] as const;
+const LOGGED_ROLES = ['api', 'worker', 'golem', 'relay', 'postgres', 'temporal'] as const;
 
 /** `up`, `down`, `status`, `logs`, `demo`: a whole stack on this machine. */
 export function stackCommands(program: Command, run: Run): void {
@@ -49,10 +50,19 @@ export function stackCommands(program: Command, run: Run): void {
     .command('demo')
     .description('boot a stack, run a signed example job, verify its receipts offline, stop again')
     .option('--keep', 'leave the stack running afterwards')
-    .option('--spec <file>', 'another unsigned job spec than examples/three-regions.json')
+    .addOption(
+      offering(
+        new Option(
+          '--backend <kind>',
+          'where the job runs; golem is an emulated network without GOLEM_API_KEY',
+        ),
+        ['local', 'golem'],
+      ),
+    )
+    .option('--spec <file>', 'another unsigned job spec than the example')
     .option('--out <file>', 'where the job bundle goes (default: inside the state folder)')
-    .action((options: { keep?: boolean; spec?: string; out?: string }, command: Command) =>
+    .action((options: DemoOptions, command: Command) =>
       run(command, async (context) => (await import('../demo/demo.ts')).demo(context, options)),
     );
-  examples(demo, ['beacon demo', 'beacon demo --keep', 'npm run demo -- --keep']);
+  examples(demo, ['beacon demo', 'beacon demo --keep', 'npm run demo -- --backend golem']);
 }

@@ -26,11 +26,22 @@ export interface DemoStack {
  * The stack of the state folder when it runs already; else one in `demo/` inside it, so that nobody's own log gets the
  * demo's jobs. With `keep` that one is a process of its own, which outlives the demo.
  */
-export async function demoStack(context: Context, keep: boolean, progress: Progress): Promise<DemoStack> {
+export async function demoStack(
+  context: Context,
+  keep: boolean,
+  progress: Progress,
+  golem?: NodeJS.ProcessEnv,
+): Promise<DemoStack> {
+  const { env } = context.io;
+  // A stack that runs has its settings; one for Golem is always new.
+  if (golem !== undefined) return start(context, path.join(context.stateDir, 'demo-golem'), golem);
   const own = path.join(context.stateDir, 'demo');
   const running = (await runningStack(context.stateDir)) ?? (await runningStack(own));
-  if (running !== undefined) return running;
-  return keep ? startDetached(context, own, progress) : startInside(context, own, progress);
+  return running ?? start(context, own, env);
+
+  function start(of: Context, folder: string, settings: NodeJS.ProcessEnv): Promise<DemoStack> {
+    return (keep ? startDetached : startInside)(of, folder, settings, progress);
+  }
 }
 
 async function runningStack(stateDir: string): Promise<DemoStack | undefined> {
@@ -46,8 +57,13 @@ async function runningStack(stateDir: string): Promise<DemoStack | undefined> {
   };
 }
 
-async function startInside({ io }: Context, stateDir: string, progress: Progress): Promise<DemoStack> {
-  const stack = await startStack({ stateFolder: stateDir, env: io.env, progress, signal: io.signal });
+async function startInside(
+  { io }: Context,
+  stateDir: string,
+  env: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<DemoStack> {
+  const stack = await startStack({ stateFolder: stateDir, env, progress, signal: io.signal });
   return {
     apiUrl: stack.apiUrl(),
     temporalUi: stack.temporalUiUrl(),
@@ -58,14 +74,19 @@ async function startInside({ io }: Context, stateDir: string, progress: Progress
   };
 }
 
-async function startDetached({ io }: Context, stateDir: string, progress: Progress): Promise<DemoStack> {
+async function startDetached(
+  { io }: Context,
+  stateDir: string,
+  env: NodeJS.ProcessEnv,
+  progress: Progress,
+): Promise<DemoStack> {
   const logs = path.join(stateDir, 'logs');
   mkdirSync(logs, { recursive: true, mode: 0o700 });
   const output = openSync(path.join(logs, 'up.log'), 'a', 0o600);
   const main = path.join(packageRoot(), 'dist', 'cli', 'main.js');
   const child = spawn(process.execPath, [main, 'up', '--state', stateDir], {
     cwd: io.cwd,
-    env: io.env,
+    env,
     detached: true,
     stdio: ['ignore', output, 'pipe'],
   });

@@ -5,6 +5,8 @@ import type { Context } from '../context.ts';
 import { commandName } from '../command-name.ts';
 import { feedUrl } from '../http/address.ts';
 import { printable } from '../text/printable.ts';
+import { demoGolem } from './golem.ts';
+import { packageRoot } from '../package-root.ts';
 import { demoStack, type DemoStack } from './demo-stack.ts';
 import { answerLines, cautions, resultLines } from './result-lines.ts';
 import { runJob, type DemoRun } from './run-job.ts';
@@ -12,23 +14,31 @@ import { createSteps, type Steps } from './steps.ts';
 
 export interface DemoOptions {
   keep?: boolean;
+  backend?: 'local' | 'golem';
   spec?: string;
   out?: string;
 }
+
+const golemExample = (): string => path.join(packageRoot(), 'examples', 'golem-regions.json');
 
 /** `beacon demo`: the whole way of a job, each step on the screen. Leaves nothing running unless asked to. */
 export async function demo(context: Context, options: DemoOptions): Promise<number> {
   readSettings(context.io.env);
   const keep = options.keep === true;
   const steps = createSteps(context);
+  await using golem =
+    options.backend === 'golem'
+      ? await steps.run('yagna, the daemon of Golem', (progress) => demoGolem(context, keep, progress))
+      : undefined;
   const stack = await steps.run(
     'the stack: PostgreSQL, Temporal, API, worker, relay',
-    (progress) => demoStack(context, keep, progress),
+    (progress) => demoStack(context, keep, progress, golem?.env),
     ({ apiUrl, found }) => (found ? `the stack that runs at ${apiUrl}` : `the stack is up at ${apiUrl}`),
   );
   let run: DemoRun;
   try {
-    run = await runJob(context, steps, stack, options);
+    const spec = options.spec ?? (golem === undefined ? undefined : golemExample());
+    run = await runJob(context, steps, stack, { ...options, ...(spec === undefined ? {} : { spec }) });
   } catch (thrown) {
     await stop(steps, stack);
     throw withLogs(thrown, stack);

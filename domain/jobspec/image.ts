@@ -2,6 +2,10 @@ import type { Field } from './field.ts';
 import { quoted, refused } from './field.ts';
 
 const BUILTIN = /^builtin:[a-z0-9][a-z0-9._-]{0,63}$/;
+/** A tag of the Golem registry. */
+const GOLEM_TAG = /^golem:[a-z0-9._-]{1,64}\/[a-z0-9._-]{1,64}:[A-Za-z0-9._-]{1,64}$/;
+/** What Golem providers boot, by its hash. */
+const GVMI = /^hash:sha3:[0-9a-f]{56}:https?:\/\/[^\s\p{Cc}]+$/u;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const HOST = /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 const PORT = /^[0-9]{1,5}$/;
@@ -15,7 +19,8 @@ const NAME_LENGTH = 255;
 const CONTROL = /\p{Cc}/u;
 
 /**
- * `image` and `tag` as one reference: `<registry reference>`, `oci:<path>` or `builtin:<name>`. A tag is joined to a
+ * `image` and `tag` as one reference: `<registry reference>`, `oci:<path>`, `builtin:<name>`, or for Golem alone
+ * `golem:<tag>` and `hash:sha3:<sha3-224>:<url>`. A tag is joined to a
  * registry reference that has none; one that contradicts the image is an error.
  */
 export function joinImage(
@@ -23,6 +28,11 @@ export function joinImage(
   tag: (Field & { value: string }) | undefined,
 ): string {
   const name = image.value;
+  if (name.startsWith('golem:') || name.startsWith('hash:sha3:')) {
+    if (!GOLEM_TAG.test(name) && !GVMI.test(name)) throw refused(image, `is no image: ${quoted(name)}`);
+    if (tag !== undefined) throw refused(tag, `must be empty for ${quoted(name)}`);
+    return name;
+  }
   if (name.startsWith('builtin:') || name.startsWith('oci:')) {
     const wellFormed = name.startsWith('oci:') ? name.length > 4 && !CONTROL.test(name) : BUILTIN.test(name);
     if (!wellFormed) throw refused(image, `is no image: ${quoted(name)}`);

@@ -9,7 +9,14 @@ import { expectWhole } from '../support/whole-job.ts';
 
 const plan = { backends: { '*': ['golem'] } };
 const found: Negotiated = {
-  candidates: [{ provider: '0x1', name: 'one', rank: 'P0', claimed: 'US', estimate: '0.1' }],
+  candidates: [
+    {
+      provider: '0x1',
+      name: 'one',
+      claim: { class: 'P0', region: 'US', source: 'golem.runtime.beacon-region', value: 'US' },
+      estimate: '0.1',
+    },
+  ],
   seen: 2,
   dropped: { price: 1 },
 };

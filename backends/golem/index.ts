@@ -1,0 +1,81 @@
+/**
+ * Runs jobs on providers of the Golem Network (docs/golem.md). The SDK is loaded at the first connection: importing this
+ * file costs nothing.
+ */
+import { regionOfCountry } from '../../domain/region/country.ts';
+import type { AttendedBackend, Needs, Negotiated } from '../backend.ts';
+import { runAttempt } from './attempt.ts';
+import { createConnections } from './connection.ts';
+import { resolveImage } from './images.ts';
+import type { GolemLog } from './log.ts';
+import { createMarket, machineFor } from './market.ts';
+import { claimOf, type Offer } from './offer.ts';
+import { rank } from './rank.ts';
+import type { RegionEvidenceSource } from './region-evidence.ts';
+import { releaseAttempt } from './release.ts';
+import { createRest } from './rest.ts';
+import type { GolemSettings } from './settings.ts';
+import { createStandings } from './standing.ts';
+import { createTurns } from './turns.ts';
+import { Refusal } from '../local/refusal.ts';
+
+export { golemSettings, networkNamed, type GolemSettings } from './settings.ts';
+
+/** For the expected price of an offer: what a job asks for says when it must end, not how long it takes. */
+const EXPECTED_SECONDS = 600;
+
+export type GolemBackend = AttendedBackend & Required<Pick<AttendedBackend, 'negotiate'>> & AsyncDisposable;
+
+export interface GolemDeps {
+  log: GolemLog;
+  /** Where providers' requests come from. */
+  evidence: RegionEvidenceSource;
+}
+
+export function createGolemBackend(settings: GolemSettings, { log, evidence }: GolemDeps): GolemBackend {
+  const rest = createRest(settings, settings.waits.releaseCallMs);
+  const connections = createConnections(settings, rest, log);
+  const market = createMarket(settings);
+  const standings = createStandings(settings.waits.coolDownMs);
+  const turn = createTurns(settings.negotiations);
+  let looks = 0;
+
+  async function negotiate(needs: Needs): Promise<Negotiated> {
+    try {
+      await resolveImage(needs, settings);
+    } catch (error) {
+      // The attempt says so; a registry that is away is worth another look.
+      if (error instanceof Refusal && error.failure.code !== 'backend_unavailable')
+        return { candidates: [], seen: 0, dropped: {} };
+      throw error;
+    }
+    const { region } = needs;
+    using connection = await connections.take(false);
+    const claimed = (offers: readonly Offer[]) =>
+      offers.map((offer) => ({ offer, claim: claimOf(offer, { ...settings, regionOfCountry }) }));
+    const machine = machineFor(needs.resources, settings);
+    const { offers } = await market.look(connection, machine, (so_far) =>
+      claimed(so_far).some(({ claim }) => region === null || claim.region === region),
+    );
+    return rank(claimed(offers), standings.of, {
+      region,
+      policy: needs.asked.regionPolicy ?? settings.regionPolicy,
+      canProbe: evidence.canProbe,
+      filters: needs.asked.providers.filter((one) => one.region === region),
+      caps: settings.caps,
+      rental: { seconds: EXPECTED_SECONDS, threads: machine.minCpuThreads },
+      seed: String(looks++),
+    });
+  }
+
+  return {
+    kind: 'golem',
+    negotiate: (needs) => turn(() => negotiate(needs)),
+    execute: (work, step) =>
+      runAttempt(work, step, { settings, connections, rest, standings, evidence, log }),
+    async release(traces) {
+      for (const { ids } of traces) await releaseAttempt(rest, ids);
+    },
+    [Symbol.asyncDispose]: () => connections[Symbol.asyncDispose](),
+  };
+}

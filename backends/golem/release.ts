@@ -1,0 +1,126 @@
+/**
+ * Ends what an attempt left on the network, from what was recorded of it: first what costs, then what holds money. What
+ * was made in the moment of a crash stands in no record; its attempt token and the unlikely time-out of its allocation,
+ * which were committed before, find it. Repeating it changes nothing.
+ */
+import { answered, type Rest } from './rest.ts';
+
+/** Property of every demand of ours. */
+export const ATTEMPT_PROPERTY = 'golem.beacon.attempt';
+
+/** What an attempt commits before its first call, and every id as soon as it exists. */
+export interface RecordedIds {
+  /** Random; stands in the demand. */
+  token?: string;
+  /** RFC 3339 with microseconds, chosen so that no other allocation has it. */
+  allocation_timeout?: string;
+  /** When it began. */
+  since?: string;
+  allocation?: string;
+  /** Several when yagna forgot one. */
+  demand?: string;
+  agreement?: string;
+  activity?: string;
+  batch?: string;
+  /** Money is settled: nothing is owed any more. */
+  settled?: string;
+}
+
+export interface Leftovers {
+  agreement: string | null;
+  allocation: string | null;
+}
+
+/**
+ * Answers what is still to be paid: an agreement that was approved and the allocation for it stay until its invoice is
+ * settled (the sweeper's work); an allocation without an agreement is given back here.
+ */
+export async function releaseAttempt(rest: Rest, ids: RecordedIds): Promise<Leftovers> {
+  // Nothing was called before the token was committed.
+  if (ids.token === undefined) return { agreement: null, allocation: null };
+  const [demands, agreements] = await Promise.all([ownDemands(rest, ids), ownAgreements(rest, ids)]);
+  if (ids.activity !== undefined) await rest.destroyActivity(ids.activity);
+  const ended = await Promise.all(agreements.map((one) => endAgreement(rest, one)));
+  await Promise.all(demands.map((one) => rest.unsubscribeDemand(one)));
+  const owed = agreements.filter((_, at) => ended[at] === 'terminated');
+  const allocation = await ownAllocation(rest, ids);
+  if (allocation === null || (owed.length > 0 && ids.settled === undefined))
+    return { agreement: owed[0] ?? null, allocation };
+  await rest.releaseAllocation(allocation);
+  return { agreement: null, allocation: null };
+}
+
+async function ownDemands(rest: Rest, { token, demand }: RecordedIds): Promise<string[]> {
+  const listed = await rest.demands();
+  const found = listed.filter(({ properties }) => properties[ATTEMPT_PROPERTY] === token);
+  return [...new Set([...found.map(({ demandId }) => demandId), ...list(demand)])];
+}
+
+async function ownAgreements(rest: Rest, { token, since, agreement }: RecordedIds): Promise<string[]> {
+  const known = list(agreement);
+  if (since === undefined) return known;
+  const listed = (await rest.agreementsSince(since)).map(({ id }) => id).filter((id) => !known.includes(id));
+  const found: string[] = [];
+  for (const id of listed) {
+    const row = await rest.agreement(id).catch((error: unknown) => {
+      if (answered(error, 404)) return undefined;
+      throw error;
+    });
+    if (row?.demand.properties[ATTEMPT_PROPERTY] === token) found.push(id);
+  }
+  return [...known, ...found];
+}
+
+const list = (text: string | undefined): string[] =>
+  text === undefined || text === '' ? [] : text.split(' ');
+
+/** Whatever state it is in, afterwards it is over; `terminated` when its provider may send an invoice. */
+export async function endAgreement(rest: Rest, id: string): Promise<'terminated' | 'never'> {
+  for (let tries = 0; ; tries++) {
+    let state: string;
+    try {
+      ({ state } = await rest.agreement(id));
+    } catch (error) {
+      if (answered(error, 404)) return 'never';
+      throw error;
+    }
+    if (state === 'Terminated') return 'terminated';
+    if (state === 'Approved') {
+      await rest.terminateAgreement(id);
+      return 'terminated';
+    }
+    if (state !== 'Proposal' && state !== 'Pending') return 'never';
+    try {
+      await rest.cancelAgreement(id);
+      return 'never';
+    } catch (error) {
+      // Approved in this very moment: look again.
+      if (!answered(error, 409, 410) || tries >= 3) throw error;
+    }
+  }
+}
+
+async function ownAllocation(rest: Rest, ids: RecordedIds): Promise<string | null> {
+  if (ids.allocation !== undefined) {
+    return rest.allocation(ids.allocation).then(
+      () => ids.allocation!,
+      (error: unknown) => {
+        if (answered(error, 404, 410)) return null;
+        throw error;
+      },
+    );
+  }
+  if (ids.allocation_timeout === undefined) return null;
+  const wanted = ids.allocation_timeout;
+  const found = (await rest.allocations()).find(
+    ({ timeout }) => timeout !== null && sameTime(timeout, wanted),
+  );
+  return found?.allocationId ?? null;
+}
+
+/** Yagna may write the same microsecond in another form. */
+function sameTime(a: string | undefined, b: string): boolean {
+  if (a === undefined) return false;
+  const micros = (text: string): string => (/\.(\d+)/.exec(text)?.[1] ?? '').padEnd(6, '0').slice(0, 6);
+  return Math.floor(Date.parse(a) / 1_000) === Math.floor(Date.parse(b) / 1_000) && micros(a) === micros(b);
+}

@@ -1,0 +1,50 @@
+/** The end of an agreement: the provider's work first, then the agreement, then its bill. */
+import type { Paid, Watched } from './payments.ts';
+import type { RecordedIds } from './release.ts';
+import { endAgreement } from './release.ts';
+import type { Rest } from './rest.ts';
+
+export interface SettleRequest {
+  ids: RecordedIds;
+  agreement: string;
+  allocation: string;
+  watched: Watched;
+  invoiceMs: number;
+  heartbeat(phase: string): void;
+}
+
+export type Settled = Paid | { state: 'unknown' };
+
+/** `unknown`: no invoice came in time, or it could not be answered; its allocation is left for the sweeper. */
+export async function settle(rest: Rest, request: SettleRequest): Promise<Settled> {
+  const { ids, agreement, allocation, watched, invoiceMs } = request;
+  try {
+    request.heartbeat('ending');
+    // The agreement's end ends the activity too, so neither waits for the other.
+    const [, ended] = await Promise.allSettled([
+      ids.activity === undefined ? undefined : rest.destroyActivity(ids.activity),
+      endAgreement(rest, agreement),
+    ]);
+    if (ended.status === 'rejected') return { state: 'unknown' };
+    if (invoiceMs === 0) return { state: 'unknown' };
+    request.heartbeat('awaiting invoice');
+    const paid = await before(invoiceMs, watched.invoice);
+    if (paid === undefined) return { state: 'unknown' };
+    await rest.releaseAllocation(allocation).catch(() => undefined);
+    return paid;
+  } finally {
+    watched.stop();
+  }
+}
+
+async function before<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
