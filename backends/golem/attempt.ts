@@ -34,10 +34,11 @@ import { noCandidates } from './no-candidates.ts';
 import { ProviderFault, runProgram } from './program.ts';
 import type { RegionEvidenceSource } from './region-evidence.ts';
 import { releaseAttempt, type RecordedIds } from './release.ts';
-import type { Rest } from './rest.ts';
+import { answered, type Rest } from './rest.ts';
 import { platformOf, type GolemSettings } from './settings.ts';
 import { settle } from './settle.ts';
 import type { Standings } from './standing.ts';
+import { messageOf } from './waiting.ts';
 import { placesIn, wrapperScript } from './wrapper.ts';
 
 export interface AttemptDeps {
@@ -128,6 +129,8 @@ class Attempt {
   #agreed: Agreed | undefined;
   #recording: Promise<unknown> = Promise.resolve();
   #good: boolean | null = null;
+  /** Something is held of the job's budget. */
+  #reserved = false;
 
   constructor(work: Work, step: Step, deps: AttemptDeps, connection: HeldConnection, outcome: Outcome) {
     this.#work = work;
@@ -146,13 +149,15 @@ class Attempt {
     const cap = worstCase(settings, rentalMs, machine.minCpuThreads);
     await this.#intend(rentalMs);
     step.heartbeat('allocating');
-    const address = await rest.identity();
-    const allocationId = await rest.allocate({
-      amount: cap,
-      platform: platformOf(settings.network),
-      address,
-      timeout: this.#ids.allocation_timeout!,
-    });
+    const platform = platformOf(settings.network);
+    const held = await step.reserve({ platform, cap });
+    if (!held.ok)
+      throw new Refusal(
+        'max_cost_exceeded',
+        `an attempt could cost ${cap} GLM, and only ${held.left} are left of max_cost`,
+      );
+    this.#reserved = true;
+    const allocationId = await this.#allocate(cap, platform);
     await this.#note({ allocation: allocationId });
     step.heartbeat('allocated');
     const allocation = await this.#connection.glm.payment.getAllocation(allocationId);
@@ -196,7 +201,10 @@ class Attempt {
         invoiceMs: step.signal.aborted ? 0 : settings.waits.invoiceMs,
         heartbeat: (phase) => step.heartbeat(phase),
       });
-      if (settled.state !== 'unknown') this.#ids.settled = settled.state;
+      if (settled.state !== 'unknown') {
+        this.#ids.settled = settled.state;
+        await this.#settle(settled.state === 'accepted' ? settled.amount : '0');
+      }
     }
   }
 
@@ -224,6 +232,22 @@ class Attempt {
     }
   }
 
+  async #allocate(amount: string, platform: string): Promise<string> {
+    const { rest } = this.#deps;
+    const address = await rest.identity();
+    const timeout = this.#ids.allocation_timeout!;
+    return rest.allocate({ amount, platform, address, timeout }).catch((error: unknown) => {
+      if (!answered(error, 400)) throw error;
+      throw new Refusal('funds_insufficient', `yagna holds no money for an attempt: ${messageOf(error)}`);
+    });
+  }
+
+  async #settle(accepted: string): Promise<void> {
+    if (!this.#reserved) return;
+    this.#reserved = false;
+    await this.#step.settle(accepted);
+  }
+
   /** What is known of where it runs; refused when that is not where the job may run. */
   #judge(claim: RegionClaim, observation: RegionObservation | null): RegionRefusal | null {
     const { region: requested, asked } = this.#work;
@@ -241,7 +265,8 @@ class Attempt {
     if (this.#agreed !== undefined) standings.ended(this.#agreed.candidate.provider, this.#good);
     await this.#recording.catch(() => undefined);
     try {
-      await releaseAttempt(rest, this.#ids);
+      const left = await releaseAttempt(rest, this.#ids);
+      if (left.agreement === null) await this.#settle('0');
     } catch (error) {
       log.warn(
         { err: error, attempt: this.#work.name },
