@@ -47,6 +47,12 @@ module.exports = {
       '^node_modules/pg/',
       runtime,
     ),
+    notFrom(
+      'one-door-to-the-golem-sdk',
+      '^(?!backends/golem/sdk|test/|bench/|node_modules)',
+      '^node_modules/@golem-sdk/',
+      runtime,
+    ),
     {
       name: 'no-orphan-sources',
       severity: 'error',

@@ -13,6 +13,7 @@ const examples = path.join(import.meta.dirname, '..', 'examples');
 test.each([
   ['three-regions.json', 6],
   ['minimal.json', 1],
+  ['golem-regions.json', 18],
 ])('%s can be signed as it is and plans %i executions', async (name, executions) => {
   await using folder = await temporaryFolder();
   const run = async (...argv: string[]) => {
@@ -24,7 +25,7 @@ test.each([
   expect(JSON.parse(await run('submit', 'signed.json', '--dry-run', '--json'))).toMatchObject({ executions });
 });
 
-test.each(['three-regions.json', 'minimal.json'])(
+test.each(['three-regions.json', 'minimal.json', 'golem-regions.json'])(
   'the input hash of %s is that of its input',
   async (name) => {
     const spec = JSON.parse(await readFile(path.join(examples, name), 'utf8')) as {

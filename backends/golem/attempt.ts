@@ -14,12 +14,14 @@ import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome, Step, Work } from '../backend.ts';
 import { decimalOf, times } from '../../domain/money/decimal.ts';
 import {
   judgeRegion,
   type RegionClaim,
   type RegionObservation,
+  type RegionPolicy,
   type RegionRefusal,
 } from '../../domain/region/judge.ts';
 import { Refusal } from '../local/refusal.ts';
@@ -32,9 +34,11 @@ import { machineFor } from './market.ts';
 import { noCandidates } from './no-candidates.ts';
 
 import { ProviderFault, runProgram } from './program.ts';
+import { isProbing, manifestFor, NETWORK_CAPABILITIES, probe } from './probe.ts';
 import type { RegionEvidenceSource } from './region-evidence.ts';
 import { releaseAttempt, type RecordedIds } from './release.ts';
 import { answered, type Rest } from './rest.ts';
+import type { Golem } from './sdk.ts';
 import { platformOf, type GolemSettings } from './settings.ts';
 import { settle } from './settle.ts';
 import type { Standings } from './standing.ts';
@@ -56,6 +60,8 @@ const RENTAL_MARGIN_MS = 5 * 60_000;
 const LEAST_RENTAL_MS = 10 * 60_000;
 /** The invoice is accepted from the allocation, so it must still be there when the agreement is over. */
 const ALLOCATION_MARGIN_MS = 15 * 60_000;
+const CLEAN_UP_TRIES = 3;
+const CLEAN_UP_AGAIN_MS = 1_000;
 /** Of the worst case that is held. */
 const HEADROOM = 1.2;
 
@@ -128,6 +134,8 @@ class Attempt {
   readonly #ids: RecordedIds = {};
   #agreed: Agreed | undefined;
   #recording: Promise<unknown> = Promise.resolve();
+  /** The region is looked for before the input is sent. */
+  readonly #probing: boolean;
   #good: boolean | null = null;
   /** Something is held of the job's budget. */
   #reserved = false;
@@ -138,6 +146,7 @@ class Attempt {
     this.#deps = deps;
     this.#connection = connection;
     this.#outcome = outcome;
+    this.#probing = isProbing(work, this.#policy(), deps.evidence.canProbe);
     setMaxListeners(0, this.#over.signal, step.signal);
   }
 
@@ -164,7 +173,15 @@ class Attempt {
     const agreed = await agree(this.#connection, rest, {
       candidates: this.#work.negotiated!.candidates,
       token: this.#ids.token!,
-      workload: { imageUrl: gvmi.url, imageHash: gvmi.sha3, runtime: { name: 'vm' }, ...machine },
+      workload: {
+        imageUrl: gvmi.url,
+        imageHash: gvmi.sha3,
+        runtime: { name: 'vm' },
+        ...machine,
+        ...(this.#probing
+          ? { capabilities: NETWORK_CAPABILITIES, manifest: manifestFor(settings.echoUrl ?? '', new Date()) }
+          : {}),
+      },
       subnet: settings.subnet,
       allocation,
       caps: settings.caps,
@@ -224,12 +241,28 @@ class Attempt {
         folder,
         waits: settings.waits,
         hooks: { ...this.#hooks(), ...NOT_NEGOTIATING },
+        locate: (exe, signal) => this.#locate(agreed.candidate.claim, exe, signal),
         overpriced,
         outcome: this.#outcome,
       });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+
+  async #locate(claim: RegionClaim, exe: Golem.ExeUnit, signal: AbortSignal): Promise<void> {
+    if (!this.#probing) return;
+    const { evidence, settings } = this.#deps;
+    this.#step.heartbeat('probing');
+    const withinMs = settings.waits.probeMs;
+    const observation = await probe(exe, evidence, this.#work, { signal, withinMs });
+    const refusal = this.#judge(claim, observation);
+    if (refusal === null) return;
+    const where = observation?.country ?? 'nowhere';
+    throw new ProviderFault(
+      'region_not_observed',
+      `${refusal}: the provider was seen in ${where}, asked for is ${this.#work.region}`,
+    );
   }
 
   async #allocate(amount: string, platform: string): Promise<string> {
@@ -242,6 +275,10 @@ class Attempt {
     });
   }
 
+  #policy(): RegionPolicy {
+    return this.#work.asked.regionPolicy ?? this.#deps.settings.regionPolicy;
+  }
+
   async #settle(accepted: string): Promise<void> {
     if (!this.#reserved) return;
     this.#reserved = false;
@@ -250,9 +287,9 @@ class Attempt {
 
   /** What is known of where it runs; refused when that is not where the job may run. */
   #judge(claim: RegionClaim, observation: RegionObservation | null): RegionRefusal | null {
-    const { region: requested, asked } = this.#work;
+    const { region: requested } = this.#work;
     if (requested === null) return null;
-    const policy = asked.regionPolicy ?? this.#deps.settings.regionPolicy;
+    const policy = this.#policy();
     const judged = judgeRegion({ requested, policy, claim, observation });
     this.#outcome.placement.region = judged.region;
     return judged.run ? null : judged.refusal;
@@ -264,15 +301,18 @@ class Attempt {
     const { rest, standings, log } = this.#deps;
     if (this.#agreed !== undefined) standings.ended(this.#agreed.candidate.provider, this.#good);
     await this.#recording.catch(() => undefined);
-    try {
-      const left = await releaseAttempt(rest, this.#ids);
-      if (left.agreement === null) await this.#settle('0');
-    } catch (error) {
-      log.warn(
-        { err: error, attempt: this.#work.name },
-        'an attempt could not be cleaned up; release comes again',
-      );
-      if (!this.#step.signal.aborted) throw error;
+    for (let tries = 1; ; tries++) {
+      try {
+        const left = await releaseAttempt(rest, this.#ids);
+        if (left.agreement === null) await this.#settle('0');
+        return;
+      } catch (error) {
+        // A result that is there is not lost for it: the sweeper ends what could not be ended now.
+        const last = tries === CLEAN_UP_TRIES || this.#step.signal.aborted;
+        if (last) log.warn({ err: error, attempt: this.#work.name }, 'an attempt could not be cleaned up');
+        if (last) return;
+        await delay(CLEAN_UP_AGAIN_MS);
+      }
     }
   }
 

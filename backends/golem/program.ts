@@ -31,6 +31,8 @@ export interface ProgramRequest {
   hooks: AttemptHooks;
   /** A debit note above the cap came. */
   overpriced: Promise<string>;
+  /** Finds out where the provider is; rejects when the job may not run there. Nothing of the job was sent before. */
+  locate(exe: Golem.ExeUnit, signal: AbortSignal): Promise<void>;
   /** Filled in as things become known. */
   outcome: Outcome;
 }
@@ -70,6 +72,7 @@ export async function runProgram(request: ProgramRequest): Promise<void> {
   try {
     await attemptContext.run(request.hooks, async () => {
       const exe = await deploy(request, end.signal);
+      await request.locate(exe, end.signal);
       const limit = step.budgetMs + waits.collectMs;
       const own = bounded(end.signal, limit, () => timedOut(step.budgetMs));
       setMaxListeners(0, own.signal);

@@ -5,6 +5,7 @@ import type { ProviderFilter } from '../../domain/jobspec/constraints.ts';
 import type { Region } from '../../domain/jobspec/region.ts';
 import { probeNeed, type RegionClaim, type RegionPolicy } from '../../domain/region/judge.ts';
 import { decimalOf } from '../../domain/money/decimal.ts';
+import { NETWORK_CAPABILITIES } from './probe.ts';
 import { priceOf, type Quantity } from './price.ts';
 import type { Offer } from './offer.ts';
 import type { PriceCaps } from './settings.ts';
@@ -103,7 +104,8 @@ function ruleAgainst(
   if (filters.some(({ blacklist }) => lists(blacklist))) return 'blacklist';
   if (region !== null) {
     if (claim.region !== null && claim.region !== region) return 'other_region';
-    if (probeNeed(policy, claim.class, canProbe) === 'impossible') return 'region_unknown';
+    const need = probeNeed(policy, claim.class, canProbe);
+    if (need === 'impossible' || (need === 'required' && !hasNetwork(offer))) return 'region_unknown';
   }
   const { start, cpuSec, envSec } = offer.pricing;
   const above = start > caps.start || cpuSec > caps.cpuHour / 3_600 || envSec > caps.envHour / 3_600;
@@ -117,6 +119,11 @@ function ruleAgainst(
     if (!cheap.some(({ minScore }) => minScore === undefined || score >= minScore)) return 'filter';
   }
   return standing.cooling ? 'cooling_down' : undefined;
+}
+
+function hasNetwork({ properties }: Offer): boolean {
+  const offered = properties['golem.runtime.capabilities'];
+  return Array.isArray(offered) && NETWORK_CAPABILITIES.every((one) => offered.includes(one));
 }
 
 const CLASS_WORTH = { P0: 1, P1: 0.75, P2: 0.5, P3: 0 } as const;

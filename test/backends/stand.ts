@@ -21,6 +21,10 @@ export interface AttemptOptions {
   work?: Partial<Work>;
   /** Digest that another attempt of the job was faster to pin. */
   pinnedMeanwhile?: string;
+  /** Called with all ids whenever some are recorded, and waited for. */
+  onRecord?: (ids: Record<string, string>) => Promise<void>;
+  /** Called with every phase as it begins. */
+  onPhase?: (phase: string) => void;
   /** Called with every line as it comes. */
   onLine?: (line: OutputLine) => void;
 }
@@ -50,8 +54,14 @@ export async function runAttempt(
     settle: () => Promise.resolve(),
     signal: options.signal ?? new AbortController().signal,
     budgetMs: options.budgetMs ?? BUDGET_MS,
-    record: async (ids) => void Object.assign(recorded, ids),
-    heartbeat: (phase) => void phases.push(phase),
+    async record(ids) {
+      Object.assign(recorded, ids);
+      await options.onRecord?.(recorded);
+    },
+    heartbeat: (phase) => {
+      phases.push(phase);
+      options.onPhase?.(phase);
+    },
     log: (line) => {
       lines.push(line);
       options.onLine?.(line);

@@ -12,6 +12,7 @@ export interface SpecOptions {
   questions?: string[];
   constraints?: Record<string, unknown>;
   image?: string;
+  command?: string[];
   input?: Record<string, unknown>;
 }
 
@@ -22,6 +23,7 @@ export function jobSpec({
   questions = [],
   constraints = {},
   image,
+  command,
   input,
 }: SpecOptions = {}) {
   return {
@@ -29,7 +31,7 @@ export function jobSpec({
     version: '1.0',
     benchmark: {
       name: 'test',
-      container: { image: image ?? 'builtin:echo', tag: '' },
+      container: { image: image ?? 'builtin:echo', tag: '', ...(command === undefined ? {} : { command }) },
       input: { type: 'prompt', data: input ?? { prompt: 'who are you?' }, hash: 'sha256:test' },
     },
     constraints: { regions, min_regions: 1, ...constraints },
