@@ -82,7 +82,7 @@ export async function runProgram(request: ProgramRequest): Promise<void> {
         const began = performance.now();
         const file = join(folder, 'result.tar');
         await bring(request, exe, file, own.signal);
-        outcome.durationMs = performance.now() - began;
+        outcome.durationMs = Math.round(performance.now() - began);
         step.heartbeat('collecting outputs');
         const result = await unpackResult(file, folder);
         await judge(result, request);
