@@ -19,6 +19,7 @@ export default defineConfig({
       include: ['{domain,api,workflows,attestation}/**/*.ts'],
       exclude: ['**/*.test.ts'],
       reporter: ['text', 'json-summary'],
+      reportOnFailure: true,
       thresholds: {
         'domain/**': { lines: 85 },
         'api/**': { lines: 85 },

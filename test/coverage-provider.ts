@@ -31,22 +31,27 @@ const session = (kept.coverageSession ??= new inspector.Session());
 const isOurs = (url: string): boolean => url.startsWith('file://') && !url.includes('/node_modules/');
 const isBundle = (url: string): boolean => /^file:.*\/workflow-bundle-\w+\.js$/.test(url);
 
-/** The source of every script that is loaded, by its id. */
-async function scriptSources(ids: readonly string[]): Promise<Map<string, string>> {
+/** Sources of the scripts by their URL, which holds a hash of the source; a script that V8 has let go has none. */
+async function scriptSources(
+  scripts: readonly inspector.Profiler.ScriptCoverage[],
+): Promise<Map<string, string>> {
   await session.post('Debugger.enable');
   const sources = new Map<string, string>();
-  for (const scriptId of ids) {
-    sources.set(scriptId, (await session.post('Debugger.getScriptSource', { scriptId })).scriptSource);
+  for (const { scriptId, url } of scripts) {
+    const source = await session.post('Debugger.getScriptSource', { scriptId }).catch(() => undefined);
+    if (source !== undefined) sources.set(url, source.scriptSource);
   }
   await session.post('Debugger.disable');
   return sources;
 }
 
 async function keepBundles(scripts: readonly inspector.Profiler.ScriptCoverage[]): Promise<void> {
-  const sources = await scriptSources(scripts.map(({ scriptId }) => scriptId));
+  const sources = await scriptSources(scripts);
   await mkdir(SEEN, { recursive: true });
-  for (const { scriptId, url, functions } of scripts) {
-    const seen: SeenScript = { code: sources.get(scriptId)!, url, functions };
+  for (const { url, functions } of scripts) {
+    const code = sources.get(url);
+    if (code === undefined) continue;
+    const seen: SeenScript = { code, url, functions };
     await writeFile(path.join(SEEN, `${randomUUID()}.json`), JSON.stringify(seen));
   }
 }
