@@ -111,7 +111,8 @@ export type Reserved = { ok: true } | { ok: false; left: string };
 /** What negotiating or admitting came to. */
 export interface Placement {
   backend: string;
-  provider: string;
+  /** Null until there is one. */
+  provider: string | null;
   region: RegionEvidence;
 }
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseExecutionReceipt } from '../domain/receipt/execution-receipt.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -100,6 +101,52 @@ describe('the demo', { timeout: TIMEOUT_MS }, () => {
     } finally {
       await beacon('down', '--state', path.join(folder.path, 'demo'));
     }
+    expect(await processesOf(folder.path)).toBe('');
+  });
+
+  test('on the emulated Golem Network: 18 receipts with provider, price and what the region rests on, all verified', async () => {
+    await using folder = await stateFolder();
+    const bundle = path.join(folder.path, 'golem.json');
+    const state = ['--state', folder.path];
+    const { code, out, err } = await beacon(
+      'demo',
+      '--backend',
+      'golem',
+      '--json',
+      '--out',
+      bundle,
+      ...state,
+    );
+    expect([code, err]).toEqual([0, expect.anything()]);
+    expect(JSON.parse(out)).toMatchObject({ status: 'completed', verdict: { ok: true } });
+    const { executions } = JSON.parse(await readFile(bundle, 'utf8')) as {
+      executions: { receipt: string }[];
+    };
+    const receipts = executions.map(({ receipt }) => parseExecutionReceipt(Buffer.from(receipt)));
+    expect(receipts).toHaveLength(18);
+    for (const receipt of receipts) {
+      const region = receipt.region?.requested ?? null;
+      expect(receipt).toMatchObject({
+        outcome: 'completed',
+        backend: 'golem',
+        provider: expect.stringMatching(/^0x[0-9a-f]{40}$/),
+        image_executed: expect.stringMatching(/^sha3-224:/),
+        region: {
+          requested: region,
+          claimed: region,
+          observed: null,
+          verified: false,
+          method: 'claim-beacon-region',
+        },
+        cost: {
+          platform: 'erc20-hoodi-tglm',
+          state: 'accepted',
+          accepted: expect.stringMatching(/^0\.0\d+$/),
+        },
+      });
+    }
+    const places = receipts.map((one) => `${one.region?.requested} ${one.model} ${one.question?.index}`);
+    expect(new Set(places).size).toBe(18);
     expect(await processesOf(folder.path)).toBe('');
   });
 

@@ -9,13 +9,13 @@
  * Durable is what the activities commit; this function may start again from its first line at any time.
  */
 import { ActivityFailure, isCancellation, sleep, TimeoutFailure } from '@temporalio/workflow';
+import type { ExecuteInput } from '../activities/execute.ts';
 import type { NegotiateResult } from '../activities/negotiate.ts';
-import type { Negotiated } from '../backends/backend.ts';
 import { negotiates } from '../domain/backend-kinds.ts';
 import { nextPlace, type Place, type Try } from '../domain/tries.ts';
 import type { Plan } from '../domain/jobspec/plan.ts';
 import type { Region } from '../domain/jobspec/region.ts';
-import { attest, execute, negotiate, release } from './steps.ts';
+import { attest, execute, negotiate, release, RELEASE_OF_CANCELLED_MS } from './steps.ts';
 
 /** A worker that dies this often under one execution is dying of it. */
 const MAX_LOST_ATTEMPTS = 5;
@@ -76,7 +76,7 @@ async function executeOnce(
   index: number,
   attempt: number,
   place: Place,
-  negotiated: Negotiated | undefined,
+  negotiated: ExecuteInput['negotiated'],
 ): ReturnType<ReturnType<typeof execute>> {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
     try {
@@ -95,7 +95,7 @@ async function executeOnce(
     } catch (error) {
       // Told to stop: a worker that died meanwhile must not leave something that costs.
       if (isCancellation(error) && negotiates(place.backend))
-        await release({ job, index, attempt, backend: place.backend });
+        await release({ job, index, attempt, backend: place.backend }, RELEASE_OF_CANCELLED_MS);
       if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
       if (!(error.cause instanceof TimeoutFailure)) await sleep(waitMs);
     }

@@ -22,6 +22,8 @@ const NEGOTIATE_TIMEOUT_MS = 120_000;
 /** What is not cleaned up by then is left to the sweeper. */
 const RELEASE_WITHIN_MS = 600_000;
 const RELEASE_TIMEOUT_MS = 60_000;
+/** Of a job that is to end: its worker has cleaned up already, and who cancelled waits. */
+export const RELEASE_OF_CANCELLED_MS = 30_000;
 /** One database transaction and a signature; longer means that something is stuck and another worker should try. */
 const ATTEST_TIMEOUT_MS = 30_000;
 
@@ -59,11 +61,11 @@ export function negotiate(backend: string): NegotiateActivities['negotiate'] {
 }
 
 /** `release` of a lost attempt, whatever is being cancelled; gives up silently, since the sweeper comes after it. */
-export function release(input: ReleaseInput): Promise<void> {
+export function release(input: ReleaseInput, withinMs = RELEASE_WITHIN_MS): Promise<void> {
   const { release: run } = proxyActivities<NegotiateActivities>({
     taskQueue: backendQueue(input.backend),
     startToCloseTimeout: RELEASE_TIMEOUT_MS,
-    scheduleToCloseTimeout: RELEASE_WITHIN_MS,
+    scheduleToCloseTimeout: withinMs,
     heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
     retry: { initialInterval: 500, backoffCoefficient: 2, maximumInterval: 30_000 },
   });

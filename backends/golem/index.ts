@@ -54,8 +54,8 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
     const claimed = (offers: readonly Offer[]) =>
       offers.map((offer) => ({ offer, claim: claimOf(offer, { ...settings, regionOfCountry }) }));
     const machine = machineFor(needs.resources, settings);
-    const { offers } = await market.look(connection, machine, (so_far) =>
-      claimed(so_far).some(({ claim }) => region === null || claim.region === region),
+    const { offers } = await market.look(connection, { region, machine }, (found) =>
+      claimed(found).some(({ claim }) => region === null || claim.region === region),
     );
     return rank(claimed(offers), standings.of, {
       region,

@@ -1,5 +1,6 @@
 /** Offers on the market, without a demand and without cost. Looks with the same needs share one for some seconds. */
 import type { Needs } from '../backend.ts';
+import type { Region } from '../../domain/jobspec/region.ts';
 import { parseCpus, parseMemory } from '../local/quantity.ts';
 import type { Connection } from './connection.ts';
 import { readOffer, type Offer } from './offer.ts';
@@ -31,10 +32,10 @@ export function machineFor(resources: Needs['resources'], settings: GolemSetting
 }
 
 export interface Market {
-  /** `enough`: whether these offers are worth ending the strict window. */
+  /** `enough`: whether these offers are worth ending the strict window; it depends on the region alone. */
   look(
     connection: Connection,
-    machine: Machine,
+    wanted: { region: Region | null; machine: Machine },
     enough: (offers: readonly Offer[]) => boolean,
   ): Promise<Seen>;
 }
@@ -42,8 +43,8 @@ export interface Market {
 export function createMarket(settings: GolemSettings): Market {
   const shared = new Map<string, { seen: Promise<Seen>; until: number }>();
   return {
-    look(connection, machine, enough) {
-      const key = JSON.stringify(machine);
+    look(connection, { region, machine }, enough) {
+      const key = JSON.stringify([region, machine]);
       const now = performance.now();
       for (const [old, { until }] of shared) if (until < now) shared.delete(old);
       const known = shared.get(key);

@@ -31,23 +31,41 @@ export interface Leftovers {
   allocation: string | null;
 }
 
+export interface ReleaseOptions {
+  /** Everything that was made was recorded: nothing has to be looked for. */
+  known?: boolean;
+}
+
 /**
  * Answers what is still to be paid: an agreement that was approved and the allocation for it stay until its invoice is
  * settled (the sweeper's work); an allocation without an agreement is given back here.
  */
-export async function releaseAttempt(rest: Rest, ids: RecordedIds): Promise<Leftovers> {
+export async function releaseAttempt(
+  rest: Rest,
+  ids: RecordedIds,
+  { known = false }: ReleaseOptions = {},
+): Promise<Leftovers> {
   // Nothing was called before the token was committed.
   if (ids.token === undefined) return { agreement: null, allocation: null };
-  const [demands, agreements] = await Promise.all([ownDemands(rest, ids), ownAgreements(rest, ids)]);
-  if (ids.activity !== undefined) await rest.destroyActivity(ids.activity);
-  const ended = await Promise.all(agreements.map((one) => endAgreement(rest, one)));
+  const [demands, agreements] = known
+    ? [list(ids.demand), list(ids.agreement)]
+    : await Promise.all([ownDemands(rest, ids), ownAgreements(rest, ids)]);
+  const owed = ids.settled === undefined ? await endAll(rest, ids, agreements) : [];
   await Promise.all(demands.map((one) => rest.unsubscribeDemand(one)));
-  const owed = agreements.filter((_, at) => ended[at] === 'terminated');
-  const allocation = await ownAllocation(rest, ids);
-  if (allocation === null || (owed.length > 0 && ids.settled === undefined))
-    return { agreement: owed[0] ?? null, allocation };
+  const allocation = ids.allocation ?? (known ? null : await ownAllocation(rest, ids));
+  if (allocation === null || owed.length > 0) return { agreement: owed[0] ?? null, allocation };
   await rest.releaseAllocation(allocation);
   return { agreement: null, allocation: null };
+}
+
+/** The agreements among them that their providers may send an invoice for. */
+async function endAll(rest: Rest, { activity }: RecordedIds, agreements: string[]): Promise<string[]> {
+  // An agreement's end ends its activity too, so neither waits for the other.
+  const [, ...ended] = await Promise.all([
+    activity === undefined ? undefined : rest.destroyActivity(activity),
+    ...agreements.map((one) => endAgreement(rest, one)),
+  ]);
+  return agreements.filter((_, at) => ended[at] === 'terminated');
 }
 
 async function ownDemands(rest: Rest, { token, demand }: RecordedIds): Promise<string[]> {
@@ -101,26 +119,15 @@ export async function endAgreement(rest: Rest, id: string): Promise<'terminated'
 }
 
 async function ownAllocation(rest: Rest, ids: RecordedIds): Promise<string | null> {
-  if (ids.allocation !== undefined) {
-    return rest.allocation(ids.allocation).then(
-      () => ids.allocation!,
-      (error: unknown) => {
-        if (answered(error, 404, 410)) return null;
-        throw error;
-      },
-    );
-  }
   if (ids.allocation_timeout === undefined) return null;
   const wanted = ids.allocation_timeout;
-  const found = (await rest.allocations()).find(
-    ({ timeout }) => timeout !== null && sameTime(timeout, wanted),
-  );
+  const found = (await rest.allocations()).find(({ timeout }) => sameTime(timeout, wanted));
   return found?.allocationId ?? null;
 }
 
 /** Yagna may write the same microsecond in another form. */
-function sameTime(a: string | undefined, b: string): boolean {
-  if (a === undefined) return false;
+function sameTime(a: string | null | undefined, b: string): boolean {
+  if (a === undefined || a === null) return false;
   const micros = (text: string): string => (/\.(\d+)/.exec(text)?.[1] ?? '').padEnd(6, '0').slice(0, 6);
   return Math.floor(Date.parse(a) / 1_000) === Math.floor(Date.parse(b) / 1_000) && micros(a) === micros(b);
 }

@@ -89,7 +89,7 @@ const WAITS: Waits = {
   relaxedMs: 10_000,
   quietMs: 150,
   shareMs: 10_000,
-  agreeMs: 90_000,
+  agreeMs: 60_000,
   approvalMs: 20_000,
   deployMs: 90_000,
   probeMs: 10_000,

@@ -7,7 +7,6 @@ import type { Rest } from './rest.ts';
 export interface SettleRequest {
   ids: RecordedIds;
   agreement: string;
-  allocation: string;
   watched: Watched;
   invoiceMs: number;
   heartbeat(phase: string): void;
@@ -17,7 +16,7 @@ export type Settled = Paid | { state: 'unknown' };
 
 /** `unknown`: no invoice came in time, or it could not be answered; its allocation is left for the sweeper. */
 export async function settle(rest: Rest, request: SettleRequest): Promise<Settled> {
-  const { ids, agreement, allocation, watched, invoiceMs } = request;
+  const { ids, agreement, watched, invoiceMs } = request;
   try {
     request.heartbeat('ending');
     // The agreement's end ends the activity too, so neither waits for the other.
@@ -29,9 +28,7 @@ export async function settle(rest: Rest, request: SettleRequest): Promise<Settle
     if (invoiceMs === 0) return { state: 'unknown' };
     request.heartbeat('awaiting invoice');
     const paid = await before(invoiceMs, watched.invoice);
-    if (paid === undefined) return { state: 'unknown' };
-    await rest.releaseAllocation(allocation).catch(() => undefined);
-    return paid;
+    return paid ?? { state: 'unknown' };
   } finally {
     watched.stop();
   }

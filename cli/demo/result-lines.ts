@@ -141,7 +141,11 @@ export function cautions(
     );
   }
   if (results.some(({ region, region_verified }) => region !== null && !region_verified)) {
-    lines.push('REGIONS AS ASKED FOR: one machine played them all; the receipts say so.');
+    lines.push(
+      results.every(({ provider }) => provider?.startsWith('local') ?? true)
+        ? 'REGIONS AS ASKED FOR: one machine played them all; the receipts say so.'
+        : 'REGIONS AS CLAIMED: providers say where they are, and nobody looked; the receipts say so.',
+    );
   }
   return lines;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AttendedBackend, Outcome, OutputLine, Step, Work } from '../../backends/backend.ts';
+import type { AttendedBackend, Outcome, OutputLine, Reserved, Step, Work } from '../../backends/backend.ts';
 
 /** What one attempt left behind, as the worker would see it. */
 export interface Told {
@@ -23,6 +23,9 @@ export interface AttemptOptions {
   pinnedMeanwhile?: string;
   /** Called with all ids whenever some are recorded, and waited for. */
   onRecord?: (ids: Record<string, string>) => Promise<void>;
+  /** What of the job's budget is held; all that is asked for when absent. */
+  onReserve?: (cap: string) => Reserved;
+  onSettle?: (accepted: string | null) => void;
   /** Called with every phase as it begins. */
   onPhase?: (phase: string) => void;
   /** Called with every line as it comes. */
@@ -50,8 +53,8 @@ export async function runAttempt(
       pinned = digest;
       return options.pinnedMeanwhile ?? digest;
     },
-    reserve: () => Promise.resolve({ ok: true }),
-    settle: () => Promise.resolve(),
+    reserve: async ({ cap }) => options.onReserve?.(cap) ?? { ok: true },
+    settle: async (accepted) => options.onSettle?.(accepted),
     signal: options.signal ?? new AbortController().signal,
     budgetMs: options.budgetMs ?? BUDGET_MS,
     async record(ids) {

@@ -28,6 +28,8 @@ const LOG_ID = 'test';
 export interface Core extends AsyncDisposable {
   db: TestDatabase;
   client: Client;
+  /** For processes that work for the same jobs. */
+  env: { DATABASE_URL: string; TEMPORAL_ADDRESS: string; TEMPORAL_NAMESPACE: string };
   temporal: WorkflowStarter;
   relay: RelayDeps;
   /** Submits a job and tells Temporal of it; its id. */
@@ -120,6 +122,7 @@ export async function startCore(
   return {
     db,
     client,
+    env: { DATABASE_URL: db.url, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
     temporal,
     relay,
     submit,

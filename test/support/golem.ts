@@ -40,6 +40,7 @@ export function emulatorSettings(
       agreeMs: 10_000,
       approvalMs: 3_000,
       deployMs: 10_000,
+      collectMs: 3_000,
       invoiceMs: 3_000,
       ...given.waits,
     },
