@@ -12,6 +12,7 @@ import { recordExternalIds, type WorkRow } from '../store/work.ts';
 import { createAttemptLog } from './attempt-log.ts';
 import type { Attester } from './attester.ts';
 import { createBudget } from './budget.ts';
+import { recordTalks } from './negotiation.ts';
 import { bridged } from './bridged.ts';
 import { stageBytes, type HeldBytes } from './stage-bytes.ts';
 import { stageAttempt, stageCancelled, stageLost } from './stage-outcome.ts';
@@ -107,6 +108,8 @@ export function createExecuteActivities(deps: ExecuteDeps) {
   };
 }
 
+const placeOf = ({ backend, region }: ExecuteInput) => ({ backend, region });
+
 async function runAttempt(
   { pool, attester, events, committed }: ExecuteDeps,
   backend: Backend,
@@ -135,6 +138,12 @@ async function runAttempt(
       phase = next;
       beat();
     },
+    negotiated: (talks) =>
+      recordTalks(
+        { pool, events, committed },
+        { jobId: input.job, executionId: row.executionId, attempt: row.attempt, ...placeOf(input) },
+        talks,
+      ),
     ...createBudget({
       pool,
       jobId: input.job,
@@ -184,6 +193,8 @@ async function runAttempt(
             )
           : failure('execution_timeout', `no running time is left of ${input.timeout_ms} ms`)
         : outcome.failure;
+    const durationMs = outcome?.durationMs ?? null;
+    events.attemptEnded({ ...placeOf(input), failed: why !== undefined, durationMs });
     const kept = await stageAttempt(staging, outcome, why);
     if (kept === 'attested') return { kind: 'attested' };
     if (kept === 'fenced') return { kind: 'lost', next: input.attempt + 1 };

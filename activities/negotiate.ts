@@ -1,9 +1,11 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Backend, Negotiated } from '../backends/backend.ts';
 import type { Region } from '../domain/jobspec/region.ts';
+import type { BusinessEvents } from '../observability/events.ts';
 import { beginNegotiation } from '../store/begin-negotiation.ts';
 import type { Pool } from '../store/pool.ts';
 import { readTrace } from '../store/work.ts';
+import { recordLook } from './negotiation.ts';
 import { readNeeds } from './work.ts';
 
 export interface NegotiateInput {
@@ -26,6 +28,7 @@ export interface ReleaseInput {
 export interface NegotiateDeps {
   pool: Pool;
   backends: ReadonlyMap<string, Backend>;
+  events: BusinessEvents;
   /** Called after each commit that wrote events. */
   committed(): void;
 }
@@ -34,7 +37,7 @@ export type NegotiateActivities = ReturnType<typeof createNegotiateActivities>;
 
 const HEARTBEAT_EVERY_MS = 2_000;
 
-export function createNegotiateActivities({ pool, backends, committed }: NegotiateDeps) {
+export function createNegotiateActivities({ pool, backends, events, committed }: NegotiateDeps) {
   const known = (kind: string): Backend => {
     const backend = backends.get(kind);
     if (backend === undefined)
@@ -48,9 +51,21 @@ export function createNegotiateActivities({ pool, backends, committed }: Negotia
       const begun = await beginNegotiation(pool, { jobId: input.job, index: input.index });
       if (begun.kind === 'stopped') return begun;
       committed();
+      const began = performance.now();
       const negotiated = (await whileBeating((signal) =>
         backend.negotiate?.(readNeeds({ ...begun.row, region: input.region }), signal),
       )) ?? { candidates: [], seen: 0, dropped: {} };
+      await recordLook(
+        { pool, events, committed },
+        {
+          jobId: input.job,
+          executionId: begun.executionId,
+          backend: input.backend,
+          region: input.region,
+        },
+        negotiated,
+        performance.now() - began,
+      );
       return { kind: 'negotiated', negotiated };
     },
     /** Ends whatever an attempt left that was lost, so that it costs nothing any more. */

@@ -23,6 +23,8 @@ import { registerJobReads } from './routes/jobs/read.ts';
 import { registerJobSubmit } from './routes/jobs/submit.ts';
 import { registerGateway } from './routes/ipfs/gateway.ts';
 import { registerDocs } from './routes/service/docs.ts';
+import { registerGolem } from './routes/golem/status.ts';
+import { registerBreakers } from './routes/service/breakers.ts';
 import { registerEcho } from './routes/service/echo.ts';
 import { registerFeedPath } from './routes/service/feed.ts';
 import { registerFeedTickets } from './routes/service/feed-ticket.ts';
@@ -141,6 +143,8 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerHealth(routes, deps.probes, deps.log);
   registerMetrics(routes, deps.renderMetrics);
   registerEcho(routes, deps.pool);
+  registerBreakers(routes, deps.pool);
+  registerGolem(routes, deps.pool);
   registerFeedPath(routes);
   registerFeedTickets(routes, deps.pool);
   registerDocs(routes);

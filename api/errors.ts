@@ -53,6 +53,7 @@ export const ERRORS = {
   invalid_signed_request: [401, 'the signed request is not valid'],
   invalid_ticket: [401, 'this ticket is unknown, used or too old; ask for another one'],
 
+  breaker_not_found: [404, 'no circuit breaker of this name is known'],
   probe_not_expected: [404, 'no such nonce is expected, or it was used'],
 
   // Reading

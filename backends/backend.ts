@@ -45,6 +45,8 @@ export interface Candidate {
 export interface Negotiated {
   candidates: Candidate[];
   seen: number;
+  /** In which window of time offers were found that are right; absent: not told. */
+  window?: 'strict' | 'relaxed';
   /** Offers that were dropped, by the rule that dropped them. */
   dropped: Record<string, number>;
 }
@@ -90,12 +92,27 @@ export interface Step {
   heartbeat(phase: string): void;
   /** One line of the program's output; bounded by the caller. */
   log(line: OutputLine): void;
+  /** What asking providers came to, once it is known: kept for operators, told and counted. Never rejects. */
+  negotiated(talks: Talks): Promise<void>;
   /** Holds what the attempt may cost of its job's budget, before anything can cost; again with another cap replaces it. */
   reserve(cost: Reservation): Promise<Reserved>;
   /** What was accepted of it; null: not known yet, and the cap stays held until the sweeper knows. */
   settle(accepted: string | null): Promise<void>;
   /** Stages bytes by content; only references travel further. */
   store(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<StoredBytes>;
+}
+
+export interface Talks {
+  /** Null: nobody approved. */
+  provider: string | null;
+  /** Of the approved offer. */
+  rank: Candidate['rank'] | null;
+  /** From publishing the demand to the approval or the end. */
+  durationMs: number;
+  /** Who said no and in which words, the last of them last. */
+  refusals: { provider: string; why: string }[];
+  /** Whether the region was observed; null: not probed. */
+  probe: 'passed' | 'failed' | null;
 }
 
 export interface Reservation {

@@ -7,6 +7,7 @@ import { completionCommand } from './commands/completion.ts';
 import { eraseCommands } from './commands/erase.ts';
 import { executionCommands } from './commands/executions.ts';
 import { exportCommands } from './commands/export.ts';
+import { golemCommands } from './commands/golem.ts';
 import { jobCommands } from './commands/jobs.ts';
 import { keyCommands } from './commands/keys.ts';
 import { ipfsCommands } from './commands/ipfs.ts';
@@ -66,6 +67,8 @@ export function buildProgram(io: Io, json: boolean, done: (exitCode: number) => 
   logCommands(program, run);
   witnessCommands(program, run);
   ipfsCommands(program, run);
+  program.commandsGroup('Operate Golem:');
+  golemCommands(program, run);
   program.commandsGroup('Single roles (for production):');
   roleCommands(program, run);
   program.addHelpText(

@@ -8,16 +8,11 @@ import { createMetrics } from './metrics.ts';
 import { createMetricsPage } from './page.ts';
 import { startSnapshots } from './snapshots.ts';
 
-type Fate =
-  | { type: 'counter' | 'gauge' | 'histogram'; labels: readonly string[] }
-  /** Comes with that part of Beacon. */
-  | { later: 'golem' }
-  | { never: string };
+type Fate = { type: 'counter' | 'gauge' | 'histogram'; labels: readonly string[] } | { never: string };
 
 const counter = (...labels: string[]): Fate => ({ type: 'counter', labels });
 const gauge = (...labels: string[]): Fate => ({ type: 'gauge', labels });
 const histogram = (...labels: string[]): Fate => ({ type: 'histogram', labels });
-const golem: Fate = { later: 'golem' };
 
 /** Every metric that the older service names (spec: beacon §7.1), and what became of it. This list is the truth. */
 const CONTRACT: Record<string, Fate> = {
@@ -38,12 +33,12 @@ const CONTRACT: Record<string, Fate> = {
   runner_execution_duration_seconds: histogram('region', 'status'),
   runner_failures_total: counter('region', 'error_type', 'component'),
   runner_queue_latency_seconds: histogram('region'),
-  negotiation_offers_seen_total: golem,
-  negotiation_offers_matched_p0p2_total: golem,
-  negotiation_offers_p3_total: golem,
-  negotiation_probes_passed_total: golem,
-  negotiation_probes_failed_total: golem,
-  negotiation_duration_seconds: golem,
+  negotiation_offers_seen_total: counter('region'),
+  negotiation_offers_matched_p0p2_total: counter('region'),
+  negotiation_offers_p3_total: counter('region'),
+  negotiation_probes_passed_total: counter('region'),
+  negotiation_probes_failed_total: counter('region'),
+  negotiation_duration_seconds: histogram('region', 'outcome'),
   memory_heap_alloc_bytes: gauge(),
   memory_heap_sys_bytes: gauge(),
   gc_pause_duration_seconds: gauge(),
@@ -58,6 +53,7 @@ const MEASURED_LATER = [
   'transparency_log_size',
   'transparency_log_published_size',
   'transparency_freshness_age_seconds',
+  'golem_wallet_balance_glm',
 ];
 
 interface Family {
@@ -162,7 +158,7 @@ test('alerts ask for metrics that there are, and each has its section in the run
   const known = new Set(['up', ...MEASURED_LATER, ...families.keys()]);
   const asked = [
     ...rules.matchAll(
-      /\b((?:http|ipfs|jobs|outbox|runner|feed|websocket|transparency|memory)_[a-z_0-9]+)\b/g,
+      /\b((?:http|ipfs|jobs|outbox|runner|feed|websocket|transparency|memory|golem|negotiation|circuit)_[a-z_0-9]+)\b/g,
     ),
   ].map(([, name]) => name!.replace(/_bucket$/, ''));
   expect(asked.length).toBeGreaterThan(15);

@@ -1,7 +1,7 @@
 import type { FailureCode, FailureSource } from '../domain/failure.ts';
 import type { TerminalOutcome } from '../domain/states.ts';
 import type { Log } from './log.ts';
-import type { Metrics, WitnessResult } from './metrics.ts';
+import type { Metrics, NegotiationOutcome, WitnessResult } from './metrics.ts';
 
 /** Shown for an execution that no region took. */
 const NO_REGION = 'none';
@@ -74,6 +74,52 @@ export function createBusinessEvents(log: Log, metrics: Metrics) {
         },
         'attempt failed',
       );
+    },
+    /** A look at the market ended. */
+    marketLooked(event: {
+      region: string;
+      seen: number;
+      claimed: number;
+      toProbe: number;
+      dropped: Readonly<Record<string, number>>;
+    }): void {
+      const { region, seen, claimed, toProbe, dropped } = event;
+      log.debug({ region, seen, claimed, to_probe: toProbe, dropped }, 'market looked at');
+      metrics.negotiationSeen.inc({ region }, seen);
+      metrics.negotiationMatched.inc({ region }, claimed);
+      metrics.negotiationP3.inc({ region }, toProbe);
+      metrics.golemProviders.set({ region }, claimed + toProbe);
+    },
+    negotiationEnded(event: { region: string; outcome: NegotiationOutcome; durationMs: number }): void {
+      const { region, outcome, durationMs } = event;
+      metrics.negotiationDuration.observe({ region, outcome }, durationMs / 1000);
+    },
+    negotiationNotKept(event: { executionId: string; error: unknown }): void {
+      log.warn({ execution_id: event.executionId, err: event.error }, 'negotiation not kept');
+    },
+    probeEnded(event: { region: string; passed: boolean }): void {
+      (event.passed ? metrics.probesPassed : metrics.probesFailed).inc({ region: event.region });
+    },
+    /** An attempt ended at a backend; those on Golem have metrics of their own. */
+    attemptEnded(event: { backend: string; region: string; failed: boolean; durationMs: number | null }) {
+      const { backend, region, failed, durationMs } = event;
+      if (backend !== 'golem') return;
+      metrics.golemExecutions.inc({ region, status: failed ? 'failed' : 'succeeded' });
+      if (durationMs !== null) metrics.golemDuration.observe({ region }, durationMs / 1000);
+    },
+    walletRead(event: { balance: number }): void {
+      metrics.golemBalance.set(event.balance);
+    },
+    /** What the sweeper did about an ended attempt. */
+    swept(event: { executionId: string; attempt: number; result: string; note?: string | undefined }): void {
+      const { executionId, attempt, result, note } = event;
+      log.info({ execution_id: executionId, attempt, result, note }, 'swept');
+      metrics.golemSwept.inc({ result });
+    },
+    /** The seeds' runbooks look for `circuit breaker`. */
+    breakerMoved(event: { name: string; from: string; to: string }): void {
+      log.warn(event, 'circuit breaker moved');
+      metrics.breakerMoves.inc({ name: event.name, to: event.to });
     },
     /** An execution could not be attested together with its attempt; its workflow attests it. */
     attestDeferred(event: { executionId: string; error: unknown }): void {

@@ -8,6 +8,8 @@ import { TERMINAL_OUTCOMES } from '../domain/states.ts';
 const EXECUTION_BUCKETS_S = [
   0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800,
 ];
+/** A look takes seconds, an approval up to a minute and a half. */
+const NEGOTIATION_BUCKETS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 90, 120, 300];
 /** HTTP answers: the alert asks for 2 s, the benches for 50 ms. */
 const HTTP_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10];
 /** From `attest`'s commit to a signed checkpoint: 100 ms is the aim. */
@@ -19,6 +21,16 @@ export type WitnessResult = 'cosigned' | 'conflict' | 'inconsistent' | 'failed';
 const BUNDLE_BUCKETS_BYTES = [4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576].map(
   (kib) => kib * 1_024,
 );
+
+/** How looking for a provider ended, as the older service named it. */
+const NEGOTIATION_OUTCOMES = [
+  'strict_match',
+  'relax_match',
+  'needs_probe',
+  'probe_verified',
+  'no_match',
+] as const;
+export type NegotiationOutcome = (typeof NEGOTIATION_OUTCOMES)[number];
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -82,6 +94,55 @@ export function createMetrics() {
       'error_type',
       'component',
     ]),
+    negotiationSeen: counter(
+      'negotiation_offers_seen_total',
+      'Offers that looks at the market saw, one for each look and provider.',
+      ['region'],
+    ),
+    negotiationMatched: counter(
+      'negotiation_offers_matched_p0p2_total',
+      'Candidates whose region is claimed by a property, a subnet or a list.',
+      ['region'],
+    ),
+    negotiationP3: counter('negotiation_offers_p3_total', 'Candidates that need a probe.', ['region']),
+    probesPassed: counter('negotiation_probes_passed_total', 'Probes that saw the region asked for.', [
+      'region',
+    ]),
+    probesFailed: counter('negotiation_probes_failed_total', 'Probes that did not.', ['region']),
+    negotiationDuration: histogram(
+      'negotiation_duration_seconds',
+      'From a demand to an approved agreement, or to the end of looking for one.',
+      ['region', 'outcome'],
+      NEGOTIATION_BUCKETS_S,
+    ),
+    golemExecutions: counter('golem_executions_total', 'Attempts on Golem that ended.', ['region', 'status']),
+    golemDuration: histogram(
+      'golem_execution_duration_seconds',
+      'Running time of attempts on Golem.',
+      ['region'],
+      EXECUTION_BUCKETS_S,
+    ),
+    // Absent for a region until somebody looked: zero means that nobody is there.
+    golemProviders: new Gauge({
+      name: 'golem_providers_available',
+      help: 'Candidates of the newest look at the market, by region.',
+      labelNames: ['region'],
+      registers,
+      aggregator: 'max',
+    }),
+    // Zero would mean an empty wallet, so it does not stand here before it was read.
+    golemBalance: absentUntilSet(
+      new Gauge({
+        name: 'golem_wallet_balance_glm',
+        help: 'GLM that yagna says the wallet holds.',
+        registers,
+        aggregator: 'max',
+      }),
+    ),
+    golemSwept: counter('golem_swept_total', 'What the sweeper found of ended attempts, by what it did.', [
+      'result',
+    ]),
+    breakerMoves: counter('circuit_breaker_transitions_total', 'Moves of circuit breakers.', ['name', 'to']),
     queueLatency: histogram(
       'runner_queue_latency_seconds',
       'Time from accepting a job to its first step.',
@@ -148,6 +209,17 @@ export function createMetrics() {
 
   for (const region of REGIONS) {
     metrics.queueLatency.zero({ region });
+    for (const one of [
+      metrics.negotiationSeen,
+      metrics.negotiationMatched,
+      metrics.negotiationP3,
+      metrics.probesPassed,
+      metrics.probesFailed,
+    ])
+      one.inc({ region }, 0);
+    for (const outcome of NEGOTIATION_OUTCOMES) metrics.negotiationDuration.zero({ region, outcome });
+    for (const status of ['succeeded', 'failed']) metrics.golemExecutions.inc({ region, status }, 0);
+    metrics.golemDuration.zero({ region });
     for (const status of TERMINAL_OUTCOMES) metrics.executionDuration.zero({ region, status });
     for (const [error_type, { source }] of Object.entries(FAILURES)) {
       metrics.executionFailures.inc({ region, error_type, component: source }, 0);

@@ -4,7 +4,7 @@ import { withTransaction, type Pool } from './pool.ts';
 import type { WorkRow } from './work.ts';
 
 export type NegotiationBegun =
-  | { kind: 'begun'; row: Pick<WorkRow, 'raw' | 'images' | 'model'> }
+  | { kind: 'begun'; executionId: string; row: Pick<WorkRow, 'raw' | 'images' | 'model'> }
   /** Ended, or told to end: nothing may start. */
   | { kind: 'stopped'; reason: 'terminal' | 'cancelled' };
 
@@ -41,6 +41,6 @@ export function beginNegotiation(
     );
     await appendToRunningJob(tx, jobId, [{ type: 'job.started', payload: { job_id: jobId }, onStart: true }]);
     await tx.query(`delete from outbox where job_id = $1 and kind = 'start'`, [jobId]);
-    return { kind: 'begun', row };
+    return { kind: 'begun', executionId: id, row };
   });
 }

@@ -125,12 +125,16 @@ export interface OpenPayment {
   cap: string;
   /** Null: not known. */
   accepted: string | null;
+  createdAt: Date;
+  /** Since its end. */
+  endedMs: number;
   /** What its backend recorded of the outside world. */
   ids: Record<string, string>;
 }
 
 const OPEN = `select p.execution_id as "executionId", p.attempt, a.backend, p.platform, p.cap::text as cap,
-                     p.accepted::text as accepted, a.external_ids as ids
+                     p.accepted::text as accepted, a.external_ids as ids, p.created_at as "createdAt",
+                     coalesce(extract(epoch from now() - a.ended_at) * 1000, 0)::float8 as "endedMs"
               from payments p join attempts a on a.execution_id = p.execution_id and a.attempt = p.attempt`;
 
 /** Ended attempts whose cost nobody knows, those that were looked at longest ago first. */

@@ -1,7 +1,8 @@
-import { Client, Connection, ScheduleOverlapPolicy, ScheduleNotFoundError } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { pause } from '../domain/pause.ts';
 import type { Log } from '../observability/log.ts';
 import { runLoop, type Loop } from './loop.ts';
+import { applySchedule } from './schedule.ts';
 import type { TemporalSettings } from './temporal.ts';
 
 /** Names of our schedules in Temporal; whatever else begins so was configured once. */
@@ -11,8 +12,6 @@ const CALL_TIMEOUT_MS = 10_000;
 const LOOK_EVERY_MS = 60_000;
 /** With no place configured, old schedules are removed once. */
 const NEVER_MS = 2 ** 31 - 1;
-/** A schedule that was down starts one workflow, not all that it missed. */
-const CATCH_UP = '10s';
 
 export interface PublishSchedulesOptions {
   temporal: TemporalSettings;
@@ -51,30 +50,13 @@ export async function applySchedules(
       }
       for (const target of targets) {
         const scheduleId = PREFIX + target;
-        const known = await schedule
-          .getHandle(scheduleId)
-          .describe()
-          .catch((error: unknown) => {
-            if (error instanceof ScheduleNotFoundError) return undefined;
-            throw error;
-          });
-        const spec = { intervals: [{ every: everyMs }] };
-        const action = {
-          type: 'startWorkflow',
+        await applySchedule(schedule, {
+          scheduleId,
           workflowType: 'publishWorkflow',
-          workflowId: scheduleId,
           taskQueue,
           args: [{ target }],
-        } as const;
-        const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCH_UP } as const;
-        if (known === undefined) await schedule.create({ scheduleId, spec, action, policies });
-        else if (known.spec.intervals?.[0]?.every !== everyMs)
-          await schedule.getHandle(scheduleId).update((previous) => ({
-            ...previous,
-            spec,
-            action,
-            policies: { ...previous.policies, ...policies },
-          }));
+          everyMs,
+        });
       }
     });
   } finally {

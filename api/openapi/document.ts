@@ -36,6 +36,11 @@ export const introduction = {
       description:
         'The append-only Merkle log of receipts, its proofs, and bundles that `beacon verify` checks.',
     },
+    {
+      name: 'golem',
+      description:
+        'The Golem Network for operators: market, money, circuit breakers, and why nobody was found.',
+    },
     { name: 'service', description: 'Health, metrics, the feed and this document.' },
   ],
   servers: [{ url: '/', description: 'The API that served this document.' }],

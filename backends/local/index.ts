@@ -127,6 +127,7 @@ function bound(step: StepOf): StepOf {
     budgetMs: step.budgetMs,
     record: (ids) => step.record(ids),
     pinImage: (image, digest) => step.pinImage(image, digest),
+    negotiated: (talks) => step.negotiated(talks),
     reserve: (cost) => step.reserve(cost),
     settle: (accepted) => step.settle(accepted),
     heartbeat: (phase) => step.heartbeat(phase),

@@ -1,4 +1,5 @@
 import { startApi } from '../../api/server.ts';
+import { yagnaProbe } from '../../api/routes/service/breakers.ts';
 import { transparencyLogProbe } from '../../api/routes/service/log-probe.ts';
 import type { ApiSettings } from '../../api/settings.ts';
 import { planSettings } from '../../config/plan.ts';
@@ -35,6 +36,7 @@ export async function startApiRole(settings: Values, log: Log): Promise<Role & {
             ? []
             : [{ name: 'temporal', required: false, check: () => temporal.check() }]),
           transparencyLogProbe(pool),
+          yagnaProbe(pool),
         ],
         renderMetrics,
         feed: { maxClients: settings.FEED_CLIENTS, maxClientsPerAddress: settings.FEED_CLIENTS_PER_IP },

@@ -15,6 +15,8 @@ export const EVENT_TYPES = [
   'execution.failed',
   'execution.cancelled',
   'execution.expired',
+  'negotiation.looked',
+  'negotiation.ended',
   'payment.accepted',
   'payment.settled',
   'transparency.entry_appended',

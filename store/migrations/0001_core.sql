@@ -161,6 +161,20 @@ create index payments_job on payments (job_id);
 create index payments_unknown on payments (looked_at nulls first) where accepted is null;
 create index payments_unpaid on payments (looked_at nulls first) where accepted > 0 and settled_at is null;
 
+-- What looking for a provider came to: one row for each look at the market (attempt null) and each attempt's talks.
+create table negotiations (
+  execution_id uuid not null,
+  number int not null,
+  attempt int,
+  backend text not null,
+  region text,
+  outcome text not null,
+  record json not null check (octet_length(record::text) <= 16384),
+  recorded_at timestamptz not null default now(),
+  primary key (execution_id, number)
+);
+create index negotiations_recent on negotiations (recorded_at desc);
+
 create table attempt_logs (
   execution_id uuid not null,
   attempt int not null,
@@ -625,6 +639,22 @@ create table metric_snapshots (
   role text not null,
   snapshot json not null,
   updated_at timestamptz not null default now()
+);
+
+-- How the circuit breakers of each process stand, and what an operator last ordered for those of a name.
+create table circuit_breakers (
+  name text collate "C" not null,
+  process text not null,
+  stats json not null,
+  updated_at timestamptz not null default now(),
+  primary key (name, process)
+);
+create table breaker_orders (
+  name text collate "C" primary key,
+  action text not null check (action in ('open', 'reset')),
+  actor text not null,
+  version int not null default 1,
+  ordered_at timestamptz not null default now()
 );
 
 -- Lets the owner of private jobs into the feed, once and soon: browsers cannot sign an upgrade.

@@ -53,6 +53,7 @@ export async function runAttempt(
       pinned = digest;
       return options.pinnedMeanwhile ?? digest;
     },
+    negotiated: () => Promise.resolve(),
     reserve: async ({ cap }) => options.onReserve?.(cap) ?? { ok: true },
     settle: async (accepted) => options.onSettle?.(accepted),
     signal: options.signal ?? new AbortController().signal,

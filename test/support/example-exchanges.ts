@@ -4,9 +4,11 @@ import type { Exchange } from '../../api/openapi/examples.ts';
 import { HEADERS } from '../../api/openapi/headers.ts';
 import { cidOfDigest } from '../../domain/receipt/cid.ts';
 import { signRead } from '../../domain/signing/signed-read.ts';
+import { reportBreaker } from '../../store/breakers.ts';
+import { keepNegotiation } from '../../store/negotiations.ts';
 import { expectProbe } from '../../store/region-probes.ts';
 import { createPool } from '../../store/pool.ts';
-import { jobSpec, signedJob, testApi, testKey, type TestApi, type TestKey } from './api.ts';
+import { jobSpec, OPERATOR_TOKEN, signedJob, testApi, testKey, type TestApi, type TestKey } from './api.ts';
 import { attestedLog } from './attested.ts';
 
 const ANSWER = 'I am a program of a few lines. I answer what I am asked.';
@@ -29,6 +31,7 @@ export async function playExchanges(): Promise<Map<string, Exchange[]>> {
   const play = recorder(api, exchanges);
   const job = await playJobs(api, play);
   await playLog(api, play, job);
+  await playGolem(api, play, job);
   await playService(api, play);
   await playFaults(exchanges);
   return exchanges;
@@ -245,6 +248,54 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
   const there = `/logs/${logId as string}`;
   await play('getCheckpointOfLog', 'checkpoint', 'Of a log by its id.', { url: `${there}/checkpoint` });
   await play('getTileOfLog', 'tile', 'Of a log by its id.', { url: `${there}/tile/0/000.p/4` });
+}
+
+async function playGolem({ db }: TestApi, play: Play, { id, execution }: PlayedJob): Promise<void> {
+  const candidate = {
+    provider: '0x5fe2c0ffee5fe2c0ffee5fe2c0ffee5fe2c0ffee',
+    name: 'paris-1',
+    rank: 'P0',
+    claimed: 'EU',
+    estimate: '0.05',
+  };
+  const dropped = { price: 2, cooling_down: 1 };
+  await keepNegotiation(db.pool, {
+    jobId: id,
+    executionId: execution,
+    attempt: null,
+    backend: 'golem',
+    region: 'EU',
+    outcome: 'strict_match',
+    durationMs: 1_240,
+    record: { seen: 4, dropped, candidates: [candidate] },
+    counts: { seen: 4, candidates: 1, dropped },
+  });
+  const stats = { requests: 12, successes: 12, failures: 0, rejected: 0, lastFailure: null };
+  await reportBreaker(db.pool, { name: 'yagna', process: 'p1', state: 'closed', forced: false, ...stats });
+  const headers = { authorization: `Bearer ${OPERATOR_TOKEN}` };
+  const admin = '/api/v1/admin/circuit-breakers';
+  const order = (operationId: string, name: string, summary: string, action: string, which: string) =>
+    play(operationId, name, summary, {
+      method: 'POST',
+      url: `${admin}/${action}`,
+      headers,
+      body: { name: which },
+    });
+  await play('getGolemStatus', 'status', 'One worker, one look at the market.', {
+    url: '/api/v1/golem/status',
+    headers,
+  });
+  await play('listGolemProviders', 'providers', 'Who was a candidate for EU.', {
+    url: '/api/v1/golem/providers?region=EU',
+    headers,
+  });
+  await play('listNegotiations', 'negotiations', 'Four offers, one of them right.', {
+    url: `/api/v1/executions/${execution}/negotiations`,
+  });
+  await play('listCircuitBreakers', 'list', 'All is well.', { url: admin, headers });
+  await order('openCircuitBreakers', 'ordered', 'While yagna is repaired.', 'open', 'yagna');
+  await order('openCircuitBreakers', 'breaker_not_found', 'A name that nobody has.', 'open', 'yagan');
+  await order('resetCircuitBreakers', 'ordered', 'When it is well again.', 'reset', 'yagna');
 }
 
 async function expectProbeOf({ db }: TestApi): Promise<string> {

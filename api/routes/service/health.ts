@@ -1,19 +1,30 @@
 import { z } from 'zod';
 import type { Log } from '../../../observability/log.ts';
 import type { RouteApp } from '../app-type.ts';
+import { breakerStats, type BreakerStats } from './breaker-stats.ts';
 
 /** Asks one dependency whether it works; rejects when it does not. */
 export interface HealthProbe {
   name: string;
   /** Without it nothing can be served: readiness fails. Others only degrade. */
   required: boolean;
-  check(signal: AbortSignal): Promise<void>;
+  check(signal: AbortSignal): Promise<ProbeFacts | 'absent' | void>;
+}
+
+/** What a probe tells besides; `absent`: there is no such dependency here. */
+export interface ProbeFacts {
+  circuit_breaker_stats?: BreakerStats;
 }
 
 /** Thrown by a probe whose reason strangers may read. */
 export class UnhealthyError extends Error {
   override readonly name = 'UnhealthyError';
   readonly code = 'unhealthy';
+  readonly facts: ProbeFacts;
+  constructor(message: string, facts: ProbeFacts = {}) {
+    super(message);
+    this.facts = facts;
+  }
 }
 
 const PROBE_TIMEOUT_MS = 1_000;
@@ -28,6 +39,7 @@ const service = z
     last_check: z.iso.datetime(),
     latency_ms: z.number(),
     error: z.string().optional(),
+    circuit_breaker_stats: breakerStats.optional(),
   })
   .meta({ id: 'ServiceHealth' });
 type ServiceHealth = z.infer<typeof service>;
@@ -43,7 +55,9 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
   const services = (): Promise<ServiceHealth[]> => {
     if (performance.now() - lookedAtMs > LOOK_AGE_MS) {
       lookedAtMs = performance.now();
-      look = Promise.all(probes.map((probe) => ask(probe, log)));
+      look = Promise.all(probes.map((probe) => ask(probe, log))).then((asked) =>
+        asked.filter((one) => one !== undefined),
+      );
     }
     return look;
   };
@@ -118,17 +132,25 @@ export function registerHealth(app: RouteApp, probes: readonly HealthProbe[], lo
   }
 }
 
-async function ask({ name, required, check }: HealthProbe, log: Pick<Log, 'warn'>): Promise<ServiceHealth> {
+async function ask(
+  { name, required, check }: HealthProbe,
+  log: Pick<Log, 'warn'>,
+): Promise<ServiceHealth | undefined> {
   const began = performance.now();
   const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
   let error: string | undefined;
+  let facts: ProbeFacts = {};
   try {
-    await Promise.race([check(signal), aborted(signal)]);
+    const told = await Promise.race([check(signal), aborted(signal)]);
+    if (told === 'absent') return undefined;
+    facts = told ?? {};
   } catch (cause) {
     // What failed inside stands in the log; the answer is read by strangers.
     log.warn({ err: cause, service: name }, 'health probe failed');
-    if (cause instanceof UnhealthyError) error = cause.message;
-    else error = signal.aborted ? `no answer within ${PROBE_TIMEOUT_MS} ms` : 'not reachable';
+    if (cause instanceof UnhealthyError) {
+      error = cause.message;
+      facts = cause.facts;
+    } else error = signal.aborted ? `no answer within ${PROBE_TIMEOUT_MS} ms` : 'not reachable';
   }
   return {
     name,
@@ -137,6 +159,7 @@ async function ask({ name, required, check }: HealthProbe, log: Pick<Log, 'warn'
     last_check: new Date().toISOString(),
     latency_ms: Math.round(performance.now() - began),
     ...(error === undefined ? {} : { error }),
+    ...facts,
   };
 }
 
