@@ -17,7 +17,16 @@ export interface Recording {
 
 type Where = Pick<NegotiationRecord, 'jobId' | 'executionId' | 'backend'> & { region: string };
 
-const needsProbe = ({ rank }: Pick<Candidate, 'rank'>): boolean => rank === 'P3';
+const needsProbe = ({ claim }: Pick<Candidate, 'claim'>): boolean => claim.class === 'P3';
+
+/** What is kept of a candidate; operators are shown it. */
+const shown = ({ provider, name, claim, estimate }: Candidate) => ({
+  provider,
+  name,
+  rank: claim.class,
+  claimed: claim.region,
+  estimate,
+});
 
 /** Counts and keeps what a look at the market came to. Never rejects: nothing of the work depends on it. */
 export function recordLook(
@@ -45,7 +54,7 @@ export function recordLook(
     attempt: null,
     outcome,
     durationMs,
-    record: { seen, dropped, candidates },
+    record: { seen, dropped, candidates: candidates.map(shown) },
     counts: { seen, candidates: candidates.length, dropped },
   });
 }

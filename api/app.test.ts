@@ -159,7 +159,11 @@ describe('health', () => {
   test('is ready while the database answers, and degraded while something else does not', async () => {
     await using shaky = await testApi({
       probes: [
-        { name: 'temporal', required: false, check: () => Promise.reject(new Error('secret host refused')) },
+        {
+          name: 'temporal',
+          required: false,
+          check: () => Promise.reject<void>(new Error('secret host refused')),
+        },
       ],
     });
     for (const prefix of ['', '/api/v1']) {
@@ -193,7 +197,7 @@ describe('health', () => {
     });
 
     await using hanging = await testApi({
-      probes: [{ name: 'slow', required: true, check: () => new Promise(() => undefined) }],
+      probes: [{ name: 'slow', required: true, check: () => new Promise<void>(() => undefined) }],
     });
     expect((await hanging.get('/health/ready')).json.services[1]).toMatchObject({
       status: 'unhealthy',

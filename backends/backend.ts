@@ -106,7 +106,7 @@ export interface Talks {
   /** Null: nobody approved. */
   provider: string | null;
   /** Of the approved offer. */
-  rank: Candidate['rank'] | null;
+  rank: RegionClaim['class'] | null;
   /** From publishing the demand to the approval or the end. */
   durationMs: number;
   /** Who said no and in which words, the last of them last. */

@@ -53,7 +53,6 @@ const MEASURED_LATER = [
   'transparency_log_size',
   'transparency_log_published_size',
   'transparency_freshness_age_seconds',
-  'golem_wallet_balance_glm',
 ];
 
 interface Family {
@@ -96,7 +95,7 @@ function read(exposition: string): Map<string, Family> {
   for (const line of exposition.split('\n')) {
     const [, name, type] = /^# TYPE (\S+) (\S+)$/.exec(line) ?? [];
     if (name !== undefined) found.set(name, { type: type!, labels: [] });
-    const [, series, labels = ''] = /^([a-z_]+)(?:\{([^}]*)\})? /.exec(line) ?? [];
+    const [, series, labels = ''] = /^([a-z_0-9]+)(?:\{([^}]*)\})? /.exec(line) ?? [];
     if (series === undefined) continue;
     const family = found.get(series) ?? found.get(series.replace(/_(bucket|sum|count)$/, ''));
     const names = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label!);

@@ -3,6 +3,7 @@ import { createAttestActivities } from '../activities/attest.ts';
 import { createAttester, type Attester } from '../activities/attester.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
 import { createNegotiateActivities } from '../activities/negotiate.ts';
+import { createSweepActivities } from '../activities/sweep.ts';
 import { createPublishActivities } from '../activities/publish.ts';
 import { createPublisher } from '../attestation/publish/publisher.ts';
 import { openTargets } from '../attestation/publish/targets.ts';
@@ -23,10 +24,15 @@ import type { Log } from '../observability/log.ts';
 import type { Pool } from '../store/pool.ts';
 import { readTrustMode } from '../store/trust-mode.ts';
 import { isAttemptLive } from '../store/work.ts';
+import { startBreakerReports } from './breaker-reports.ts';
 import { openGolem } from './golem.ts';
 import { composeProcess, keyFile, requireTemporal, type Role } from './process.ts';
 import { queuesCheck, showHealth } from './role-health.ts';
+import { startSweepSchedule } from './sweep-schedule.ts';
 import { startTemporalWorkers } from './temporal-workers.ts';
+
+/** What ended attempts owe is looked for so often. */
+const SWEEP_EVERY_MS = 60_000;
 
 /** `beacon worker`: Temporal workers for the queues named, default all that this machine can serve but Golem's. */
 export async function startWorkerRole(
@@ -84,14 +90,19 @@ export async function startWorkerRole(
     }
     // Never by itself: what this backend loads, and what may go wrong in it, is for a process of its own.
     if (queues?.includes('backend-golem') === true) {
-      const golem = process.use(await openGolem(settings, pool, log));
-      const backends = new Map<string, Backend>([['golem', golem]]);
+      const { backend, books } = await openGolem(settings, pool, log);
+      process.use(backend);
+      const { breaker } = backend;
+      process.use(startBreakerReports({ pool, breaker, events, log }));
+      process.use(startSweepSchedule(temporal, SWEEP_EVERY_MS, log));
+      const backends = new Map<string, Backend>([['golem', backend]]);
       const committed = (): void => notifier.notify('events');
       workers.push({
         name: 'backend-golem',
         activities: {
           ...createExecuteActivities({ pool, backends, attester, events, committed }),
-          ...createNegotiateActivities({ pool, backends, committed }),
+          ...createNegotiateActivities({ pool, backends, events, committed }),
+          ...createSweepActivities({ pool, backend: 'golem', books, events, committed }),
         },
         parallel: settings.GOLEM_CONCURRENCY + settings.GOLEM_NEGOTIATIONS,
       });

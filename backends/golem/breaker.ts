@@ -77,7 +77,8 @@ export function createBreaker(options: BreakerOptions): Breaker {
     errorThresholdPercentage: FAILED_PERCENT,
     rollingCountTimeout: WINDOW_MS,
     rollingPercentilesEnabled: false,
-    errorFilter: (error: unknown) => !counts(error),
+    // A call that does not come back is the dependency's fault, whatever it would have said.
+    errorFilter: (error: unknown) => !isLate(error) && !counts(error),
   });
   let forced = false;
   let lastFailure: string | null = null;
@@ -138,6 +139,9 @@ export function createBreaker(options: BreakerOptions): Breaker {
     },
   };
 }
+
+const isLate = (error: unknown): boolean =>
+  error instanceof Error && (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
 
 /** What opossum says of calls that it did not make, in our words; anything else is the call's own error. */
 function refusalOf(name: string, error: unknown): unknown {

@@ -5,7 +5,8 @@
 import { regionOfCountry } from '../../domain/region/country.ts';
 import type { AttendedBackend, Needs, Negotiated } from '../backend.ts';
 import { runAttempt } from './attempt.ts';
-import { createConnections } from './connection.ts';
+import { createBreaker, type Breaker } from './breaker.ts';
+import { createConnections, YagnaRefused } from './connection.ts';
 import { resolveImage } from './images.ts';
 import type { GolemLog } from './log.ts';
 import { createMarket, machineFor } from './market.ts';
@@ -13,7 +14,7 @@ import { claimOf, type Offer } from './offer.ts';
 import { rank } from './rank.ts';
 import type { RegionEvidenceSource } from './region-evidence.ts';
 import { releaseAttempt } from './release.ts';
-import { createRest } from './rest.ts';
+import { createRest, YagnaError } from './rest.ts';
 import type { GolemSettings } from './settings.ts';
 import { createStandings } from './standing.ts';
 import { createTurns } from './turns.ts';
@@ -24,12 +25,24 @@ export { golemSettings, networkNamed, type GolemSettings } from './settings.ts';
 /** For the expected price of an offer: what a job asks for says when it must end, not how long it takes. */
 const EXPECTED_SECONDS = 600;
 
-export type GolemBackend = AttendedBackend & Required<Pick<AttendedBackend, 'negotiate'>> & AsyncDisposable;
+export type GolemBackend = AttendedBackend &
+  Required<Pick<AttendedBackend, 'negotiate'>> &
+  AsyncDisposable & { readonly breaker: Breaker };
 
 export interface GolemDeps {
   log: GolemLog;
   /** Where providers' requests come from. */
   evidence: RegionEvidenceSource;
+}
+
+/** Looks wait for their turn; this bounds what may go past it. */
+const LEAST_AT_ONCE = 64;
+
+/** Away or failing; what it refuses is no reason not to ask for something else. */
+function isYagnasFault(error: unknown): boolean {
+  if (error instanceof Refusal || error instanceof YagnaRefused) return false;
+  if (error instanceof YagnaError) return error.status === undefined || error.status >= 500;
+  return true;
 }
 
 export function createGolemBackend(settings: GolemSettings, { log, evidence }: GolemDeps): GolemBackend {
@@ -38,6 +51,11 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
   const market = createMarket(settings);
   const standings = createStandings(settings.waits.coolDownMs);
   const turn = createTurns(settings.negotiations);
+  const breaker = createBreaker({
+    name: 'yagna',
+    counts: isYagnasFault,
+    atOnce: Math.max(LEAST_AT_ONCE, settings.negotiations),
+  });
   let looks = 0;
 
   async function negotiate(needs: Needs): Promise<Negotiated> {
@@ -51,6 +69,8 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
     }
     const { region } = needs;
     using connection = await connections.take(false);
+    // A scan of a daemon that is away sees an empty market.
+    await rest.version();
     const claimed = (offers: readonly Offer[]) =>
       offers.map((offer) => ({ offer, claim: claimOf(offer, { ...settings, regionOfCountry }) }));
     const machine = machineFor(needs.resources, settings);
@@ -70,12 +90,17 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
 
   return {
     kind: 'golem',
-    negotiate: (needs) => turn(() => negotiate(needs)),
+    breaker,
+    // An open breaker is no answer of the market: it is asked again by Temporal, and no attempt is used.
+    negotiate: (needs) => turn(() => breaker.run(() => negotiate(needs))),
     execute: (work, step) =>
       runAttempt(work, step, { settings, connections, rest, standings, evidence, log }),
     async release(traces) {
       for (const { ids } of traces) await releaseAttempt(rest, ids);
     },
-    [Symbol.asyncDispose]: () => connections[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await breaker[Symbol.asyncDispose]();
+      await connections[Symbol.asyncDispose]();
+    },
   };
 }

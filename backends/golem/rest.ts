@@ -16,6 +16,9 @@ export class YagnaError extends Error {
   }
 }
 
+const INVOICE_PAGE = 100;
+/** Of one sweep; more are for the next. */
+const MOST_INVOICES = 5_000;
 const ANSWER_BYTES = 16 * 1024 * 1024;
 
 const agreement = z.object({
@@ -37,6 +40,7 @@ const invoice = z.object({
   agreementId: z.string(),
   amount: z.string(),
   status: z.string(),
+  timestamp: z.string(),
 });
 export type InvoiceRow = z.infer<typeof invoice>;
 const debitNote = z.object({
@@ -154,8 +158,19 @@ export function createRest(
         [404, 408, 410, 500],
       ),
     invoice: (one: string) => read(invoice, `/payment-api/v1/invoices/${id(one)}`),
-    invoicesSince: (time: string) =>
-      read(z.array(invoice), `/payment-api/v1/invoices?afterTimestamp=${id(time)}&maxItems=100`),
+    /** All of them, oldest first; yagna hands out a page at a time. */
+    invoicesSince: async (time: string): Promise<InvoiceRow[]> => {
+      const all: InvoiceRow[] = [];
+      for (let after = time; all.length < MOST_INVOICES;) {
+        const path = `/payment-api/v1/invoices?afterTimestamp=${id(after)}&maxItems=${INVOICE_PAGE}`;
+        const page = await read(z.array(invoice), path);
+        all.push(...page);
+        const last = page.at(-1)?.timestamp ?? after;
+        if (page.length < INVOICE_PAGE || last === after) break;
+        after = last;
+      }
+      return all;
+    },
     acceptInvoice: async (one: string, amount: string, from: string): Promise<void> => {
       await call(
         'POST',

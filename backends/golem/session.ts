@@ -15,7 +15,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Outcome, Step, Work } from '../backend.ts';
+import type { Outcome, Step, Talks, Work } from '../backend.ts';
 import { decimalOf, times } from '../../domain/money/decimal.ts';
 import {
   judgeRegion,
@@ -76,6 +76,8 @@ export class Session {
   /** The region is looked for before the input is sent. */
   readonly #probing: boolean;
   #good: boolean | null = null;
+  /** What asking providers came to. */
+  #talks: Talks | undefined;
   /** Something is held of the job's budget. */
   #reserved = false;
 
@@ -109,6 +111,9 @@ export class Session {
     await this.#note({ allocation: allocationId });
     step.heartbeat('allocated');
     const allocation = await this.#connection.glm.payment.getAllocation(allocationId);
+    const began = performance.now();
+    const talks: Talks = { provider: null, rank: null, durationMs: 0, refusals: [], probe: null };
+    this.#talks = talks;
     const agreed = await agree(this.#connection, rest, {
       candidates: this.#work.negotiated!.candidates,
       token: this.#ids.token!,
@@ -128,11 +133,17 @@ export class Session {
       waits: settings.waits,
       signal: step.signal,
       hooks: this.#hooks(),
-      refused: (provider) => standings.refused(provider),
+      refused(provider, why) {
+        standings.refused(provider);
+        talks.refusals.push({ provider, why });
+      },
       heartbeat: (phase) => step.heartbeat(phase),
+    }).finally(() => {
+      talks.durationMs = performance.now() - began;
     });
     this.#agreed = agreed;
     const { candidate } = agreed;
+    Object.assign(talks, { provider: candidate.provider, rank: candidate.claim.class });
     standings.begun(candidate.provider);
     this.#outcome.placement.provider = candidate.provider;
     this.#judge(candidate.claim, null);
@@ -196,6 +207,8 @@ export class Session {
     const withinMs = settings.waits.probeMs;
     const observation = await probe(exe, evidence, this.#work, { signal, withinMs });
     const refusal = this.#judge(claim, observation);
+    if (this.#talks !== undefined)
+      this.#talks.probe = this.#outcome.placement.region.verified ? 'passed' : 'failed';
     if (refusal === null) return;
     const where = observation?.country ?? 'nowhere';
     throw new ProviderFault(
@@ -240,6 +253,7 @@ export class Session {
     const { rest, standings, log } = this.#deps;
     if (this.#agreed !== undefined) standings.ended(this.#agreed.candidate.provider, this.#good);
     await this.#recording.catch(() => undefined);
+    if (this.#talks !== undefined) await this.#step.negotiated(this.#talks);
     for (let tries = 1; ; tries++) {
       try {
         const left = await releaseAttempt(rest, this.#ids, { known: this.#agreed !== undefined });

@@ -36,6 +36,7 @@ async function one() {
     record: async () => undefined,
     pinImage: async (_image, digest) => digest,
     heartbeat() {},
+    negotiated: async () => undefined,
     log() {},
     reserve: async () => ({ ok: true }),
     settle: async () => undefined,

@@ -17,6 +17,7 @@ process.once('message', async ({ settings, work }) => {
     pinImage: async (_image, digest) => digest,
     heartbeat: (phase) => void tell({ phase }),
     log() {},
+    negotiated: async () => undefined,
     reserve: async () => ({ ok: true }),
     settle: async () => undefined,
     store: async () => ({ sha256: '0'.repeat(64), size: 0 }),

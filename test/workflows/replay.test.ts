@@ -54,6 +54,7 @@ describe('recorded histories', () => {
         'job/retried',
         'publish/completed',
         'repair/completed',
+        'sweep/completed',
       ]),
     );
   });

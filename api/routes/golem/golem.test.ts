@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../../cli/command-line.ts';
+import type { Region } from '../../../domain/jobspec/region.ts';
 import { decimalOf } from '../../../domain/money/decimal.ts';
 import { recordLook, recordTalks } from '../../../activities/negotiation.ts';
+import type { Candidate } from '../../../backends/backend.ts';
 import { createBreaker } from '../../../backends/golem/breaker.ts';
 import { createBusinessEvents } from '../../../observability/events.ts';
 import { createLogger } from '../../../observability/log.ts';
@@ -41,16 +43,17 @@ async function execution(): Promise<{ jobId: string; executionId: string; backen
   return { jobId, executionId: rows[0]!.id, backend: 'golem', region: 'US' };
 }
 
+const candidateOf = (provider: string, region: Region): Candidate => ({
+  provider,
+  name: 'alpha',
+  claim: { class: 'P1', region, source: 'golem.runtime.region', value: region },
+  estimate: '0.25',
+});
+
 describe('why an execution found nobody', () => {
   it('is told with counts, rules and the last words of who refused', async () => {
     const where = await execution();
-    const candidate = {
-      provider: '0xabc',
-      name: 'alpha',
-      rank: 'P1',
-      claimed: 'US',
-      estimate: '0.25',
-    } as const;
+    const candidate = candidateOf('0xabc', 'US');
     await recordLook(
       recording(),
       where,
@@ -129,7 +132,7 @@ describe('the state of Golem', () => {
       readAt: new Date().toISOString(),
     });
     const where = { ...(await execution()), region: 'EU' };
-    const candidate = { provider: '0xe1', name: 'beta', rank: 'P0', claimed: 'EU', estimate: '0.5' } as const;
+    const candidate = candidateOf('0xe1', 'EU');
     await recordLook(recording(), where, { candidates: [candidate], seen: 2, dropped: { price: 1 } }, 5);
     const { json } = await api.get('/api/v1/golem/status', operator);
     expect(json).toMatchObject({

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { orderBreakers, readBreakers } from '../../../store/breakers.ts';
 import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
+import { readJson } from '../../plugins/body.ts';
 import { actorOf } from '../../principal.ts';
 import type { RouteApp } from '../app-type.ts';
 import { breakersOf, breakerStats } from './breaker-stats.ts';
@@ -30,6 +31,16 @@ const ordered = z.object({ action: z.enum(['open', 'reset']), names: z.array(z.s
 const body = z
   .object({ name: z.string().min(1).max(64).optional().describe('None: all that there are.') })
   .nullish();
+/** Null: all. */
+function nameIn(raw: unknown): string | null {
+  const parsed = body.safeParse(readJson(raw));
+  if (parsed.success) return parsed.data?.name ?? null;
+  throw new ApiError('validation_error', {
+    message: 'the body must be {"name": text} or nothing',
+    details: { field: 'name' },
+  });
+}
+
 const OPERATE = { permission: 'operate', mutates: true } as const;
 
 export function registerBreakers(app: RouteApp, pool: Pool): void {
@@ -76,7 +87,7 @@ export function registerBreakers(app: RouteApp, pool: Pool): void {
         },
       },
       async (request, reply) => {
-        const name = request.body?.name ?? null;
+        const name = nameIn(request.body);
         const names = await orderBreakers(pool, { name, action, actor: actorOf(request.principal) });
         if (names.length === 0 && name !== null) throw new ApiError('breaker_not_found');
         return reply.code(202).send({ action, names });

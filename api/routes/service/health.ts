@@ -8,7 +8,7 @@ export interface HealthProbe {
   name: string;
   /** Without it nothing can be served: readiness fails. Others only degrade. */
   required: boolean;
-  check(signal: AbortSignal): Promise<ProbeFacts | 'absent' | void>;
+  check(signal: AbortSignal): Promise<void> | Promise<ProbeFacts | 'absent'>;
 }
 
 /** What a probe tells besides; `absent`: there is no such dependency here. */
