@@ -1,6 +1,6 @@
 import { insertKeyEntry, type NewKeyEntry } from './log-keys.ts';
 import { LOG_LOCK, LogStoreError } from './log-state.ts';
-import { withTransaction, type Pool, type Queryable } from './pool.ts';
+import { withTransaction, type Pool, type Queryable, type Transaction } from './pool.ts';
 
 /** A log that is read and never signed again. */
 export interface ClosedLog {
@@ -42,6 +42,16 @@ export interface Closed {
   moved: number;
   /** Entries that were pending under other receipt keys: nobody can vouch for them in the next log. */
   left: number;
+  /** Entries beyond the last checkpoint that is shown: they go into the next log once more. */
+  carried: number;
+  /** Those of them under other receipt keys: nothing proves them, in no log. */
+  unproven: readonly UnprovenEntry[];
+}
+
+export interface UnprovenEntry {
+  index: number;
+  subjectKind: string;
+  subjectId: string;
 }
 
 /** Closes the log that grows and makes the one that follows it. What is pending moves, as far as its key does. */
@@ -65,6 +75,8 @@ export async function closeLog(pool: Pool, { logId, next, start }: Succession): 
       next.root,
     ]);
     await insertKeyEntry(tx, next.logId, start);
+    const carried = await carryOver(tx, logId, next.logId, start.keyId);
+    const unproven = await listUnproven(tx, logId, start.keyId);
     const moved = await tx.query(
       `update log_pending set log_id = $2
        where log_id = $1 and key_id = $3 and subject_kind <> 'key' and refused is null`,
@@ -74,8 +86,34 @@ export async function closeLog(pool: Pool, { logId, next, start }: Succession): 
       `update log_pending set refused = 'its log was closed' where log_id = $1 and refused is null`,
       [logId],
     );
-    return { moved: moved.rowCount ?? 0, left: left.rowCount ?? 0 };
+    return { moved: moved.rowCount ?? 0, left: left.rowCount ?? 0, carried, unproven };
   });
+}
+
+/** SQL: what stands in log `$1` beyond what is shown of it, and is about something. */
+const BEYOND = `e.log_id = $1 and e.idx >= (select published from log_state where log_id = $1) and e.subject_kind <> 'key'`;
+
+/** What no checkpoint covers was never shown to anybody, so it may stand in the next log as if it were new. */
+async function carryOver(tx: Transaction, logId: string, next: string, keyId: string): Promise<number> {
+  const { rowCount } = await tx.query(
+    `insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid, job_id, execution_id, owner, visibility)
+     select $2, e.subject_kind, e.subject_id, e.version, e.leaf, e.key_id, e.cid, e.job_id, e.execution_id, j.owner,
+            coalesce(j.visibility, x.visibility, 'public')
+     from log_entries e
+     left join executions x on x.id = e.execution_id left join jobs j on j.id = coalesce(e.job_id, x.job_id)
+     where ${BEYOND} and e.key_id = $3 order by e.idx`,
+    [logId, next, keyId],
+  );
+  return rowCount ?? 0;
+}
+
+async function listUnproven(tx: Transaction, logId: string, keyId: string): Promise<UnprovenEntry[]> {
+  const { rows } = await tx.query<UnprovenEntry>(
+    `select e.idx as index, e.subject_kind as "subjectKind", e.subject_id as "subjectId"
+     from log_entries e where ${BEYOND} and e.key_id <> $2 order by e.idx`,
+    [logId, keyId],
+  );
+  return rows;
 }
 
 /** The closed log that holds an entry with this mark. */
@@ -94,9 +132,10 @@ export async function findClosedLogOf(
          select from log_state o join log_pending p on p.log_id = o.log_id
          where o.closed_at is null and p.subject_kind = 'erasure' and p.subject_id = $1::uuid::text)
        and (
-       exists (select from log_entries e where e.log_id = s.log_id and e.execution_id = $1)
-       or exists (select from log_entries e where e.log_id = s.log_id and e.cid = $2)
-       or exists (select from log_entries e where e.log_id = s.log_id and e.subject_kind = 'job' and e.subject_id = $3))
+       exists (select from log_entries e where e.log_id = s.log_id and e.idx < s.published and e.execution_id = $1)
+       or exists (select from log_entries e where e.log_id = s.log_id and e.idx < s.published and e.cid = $2)
+       or exists (select from log_entries e where e.log_id = s.log_id and e.idx < s.published
+                  and e.subject_kind = 'job' and e.subject_id = $3))
      order by s.closed_at desc limit 1`,
     [executionId ?? null, cid ?? null, jobId ?? null],
   );

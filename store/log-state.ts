@@ -20,6 +20,8 @@ export interface LogHead {
   logId: string;
   origin: string;
   size: number;
+  /** How many of its entries are shown. */
+  published: number;
   root: Uint8Array;
   /** The verifier key with which it began; null until a sequencer first started. */
   vkey: string | null;
@@ -31,7 +33,7 @@ export interface LogHead {
 
 export type RollbackGuard = 'file' | 'none';
 
-const HEAD = `log_id as "logId", origin, size, root, vkey, rollback_guard as "rollbackGuard",
+const HEAD = `log_id as "logId", origin, size, published, root, vkey, rollback_guard as "rollbackGuard",
   exists (select from log_state where closed_at is not null) as "followsOthers"`;
 
 /** The log of this database that grows, if it was made. */
@@ -60,7 +62,7 @@ export async function createLog(
       log.origin,
       log.root,
     ]);
-    return { ...log, size: 0, vkey: null, rollbackGuard: null, followsOthers: false };
+    return { ...log, size: 0, published: 0, vkey: null, rollbackGuard: null, followsOthers: false };
   });
 }
 

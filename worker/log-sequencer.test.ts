@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { main } from '../cli/command-line.ts';
 import { generateLogKey } from '../attestation/keys/log-key.ts';
+import { appendPending } from '../attestation/log/append.ts';
+import { loadLog } from '../attestation/log/load.ts';
 import { createLogReader } from '../attestation/log/reader.ts';
 import { startSigning, type Signing } from '../attestation/receipt/signing.ts';
 import { readSettings } from '../config/settings.ts';
@@ -163,6 +165,61 @@ describe('a log that was rolled back', () => {
     const again = await start({ BEACON_LOG_KEY_PEM: pem });
     await eventually(() => (again.status().state === 'refusing' ? true : undefined));
     expect(again.status().error).toContain('a new log needs a new key');
+  });
+});
+
+describe('entries that no checkpoint covers when a log is closed', () => {
+  /** Three entries that are shown, and two more that stand committed alone, as after a crash. */
+  async function leaveTwo(): Promise<{ logId: string; subjects: string[] }> {
+    await start();
+    await put(2);
+    await shows(3);
+    await stop();
+    const subjects = await put(2);
+    const { logId } = (await findLog(db.pool))!;
+    await appendPending(db.pool, logId, await loadLog(db.pool, logId, undefined));
+    return { logId, subjects };
+  }
+  const lose = (name: string) => rm(path.join(state, 'keys', name));
+  const sizeOf = async (logId: string) => (await createLogReader(db.pool, logId).checkpoint()).size;
+
+  test('get a last one, signed by the command where no relay does', async () => {
+    const { logId } = await leaveTwo();
+    const { json } = await close('--yes');
+    expect(json).toMatchObject({ size: 5, unsigned: null, carried: 0, unproven: [], moved: 0 });
+    expect(await sizeOf(logId)).toBe(5);
+  });
+
+  test('go into the next log as well where the key of the log is gone', async () => {
+    const { logId, subjects } = await leaveTwo();
+    await lose('log.pem');
+    const { json } = await close('--yes');
+    expect(json).toMatchObject({
+      size: 3,
+      unsigned: expect.stringContaining('log') as string,
+      carried: 2,
+      unproven: [],
+    });
+    expect(await sizeOf(logId)).toBe(3);
+    await start();
+    await shows(3);
+    const { rows } = await db.pool.query<{ subject: string }>(
+      `select subject_id as subject from log_entries where log_id = $1 and idx > 0 order by idx`,
+      [(await findLog(db.pool))!.logId],
+    );
+    expect(rows.map(({ subject }) => subject)).toEqual(subjects);
+  });
+
+  test('are named one by one where the receipt key is gone too', async () => {
+    const { subjects } = await leaveTwo();
+    await lose('log.pem');
+    await lose('receipt.pem');
+    const { json } = await close('--yes');
+    expect(json).toMatchObject({
+      size: 3,
+      carried: 0,
+      unproven: subjects.map((subject, i) => ({ index: 3 + i, subject_id: subject })),
+    });
   });
 });
 

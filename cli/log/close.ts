@@ -1,7 +1,9 @@
 import path from 'node:path';
+import { loadLogKeyring } from '../../attestation/keys/log-keyring.ts';
 import { loadReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import { closeAndFollow } from '../../attestation/log/close.ts';
 import { fileGuard } from '../../attestation/log/guard.ts';
+import { settle } from '../../attestation/log/settle.ts';
 import { isKeyName } from '../../domain/log/vkey.ts';
 import { listClosedLogs } from '../../store/log-close.ts';
 import type { Context } from '../context.ts';
@@ -16,7 +18,7 @@ export async function closeTheLog(
 ): Promise<undefined> {
   if (options.origin !== undefined && !isKeyName(options.origin))
     throw new CliError('usage', '--origin has white space or a plus');
-  await withLog(context, async ({ pool, log, keys }) => {
+  await withLog(context, async ({ pool, databaseUrl, log, keys, waits }) => {
     if (options.yes !== true) {
       throw new CliError(
         'usage',
@@ -33,7 +35,9 @@ export async function closeTheLog(
       throw new CliError('usage', `${options.origin} is the origin of a log already`);
     const key = await loadReceiptKey(keys.receipt);
     const guard = fileGuard(path.join(context.stateDir, 'log-guard.json'));
-    const { next, continues, moved, left } = await closeAndFollow(pool, log, key, {
+    const logKeys = () => loadLogKeyring({ current: keys.log, next: keys.nextLog }, { logIsNew: false });
+    const unsigned = await settle({ pool, databaseUrl, logId: log.logId, guard, logKeys, waits });
+    const { next, continues, moved, left, carried, unproven } = await closeAndFollow(pool, log, key, {
       guard,
       origin: options.origin,
     });
@@ -47,12 +51,25 @@ export async function closeTheLog(
         receipt_key_id: key.id,
         moved,
         left,
+        carried,
+        unsigned: unsigned ?? null,
+        unproven: unproven.map(({ index, subjectKind, subjectId }) => ({
+          index,
+          subject_kind: subjectKind,
+          subject_id: subjectId,
+        })),
       });
       return;
     }
     context.line(`closed ${printable(log.origin)} at ${continues.size} entries`);
     context.line(`${next.origin} follows; its entry 0 names the last checkpoint, signed by ${key.id}`);
     context.note(`${moved} pending entries go into it; ${left} of other receipt keys cannot`);
+    if (unsigned !== undefined || carried + unproven.length > 0) {
+      context.note(`no checkpoint covers its last entries: ${printable(unsigned ?? 'they came meanwhile')}`);
+      context.note(`${carried} of them go into the next log as well; ${unproven.length} are proven by none`);
+      for (const { index, subjectKind, subjectId } of unproven)
+        context.line(`not proven: entry ${index}, ${subjectKind} ${printable(subjectId)}`);
+    }
     context.note(
       'relays end by themselves and begin the new log, with a new key, when they are started again',
     );

@@ -15,7 +15,10 @@ import { CliError, codeOf, reasonOf } from '../failure.ts';
 /** What a command on the log works with. */
 export interface LogDesk {
   pool: Pool;
+  databaseUrl: string;
   log: LogHead;
+  /** Whether what is shown has to be cosigned first. */
+  waits: boolean;
   keys: {
     receipt: KeySource;
     nextReceipt: KeySource;
@@ -29,7 +32,7 @@ export interface LogDesk {
 /** Opens the database of the settings or of the stack: such commands ask no API. */
 export async function withDatabase<T>(
   context: Context,
-  work: (pool: Pool, settings: Values) => Promise<T>,
+  work: (pool: Pool, settings: Values, databaseUrl: string) => Promise<T>,
   options: Pick<PoolOptions, 'role'> = {},
 ): Promise<T> {
   const settings = readSettings({ ...context.io.env, BEACON_STATE: context.stateDir });
@@ -41,7 +44,7 @@ export async function withDatabase<T>(
   }
   const pool = createPool({ databaseUrl, max: 2, name: 'command', ...options });
   try {
-    return await work(pool, settings);
+    return await work(pool, settings, databaseUrl);
   } catch (thrown) {
     throw told(thrown);
   } finally {
@@ -55,14 +58,15 @@ export function withLog<T>(
   work: (desk: LogDesk) => Promise<T>,
   options: Pick<PoolOptions, 'role'> = {},
 ): Promise<T> {
-  const logged = async (pool: Pool, settings: Values): Promise<T> => {
+  const logged = async (pool: Pool, settings: Values, databaseUrl: string): Promise<T> => {
     const log = await findLog(pool);
     if (log === undefined) {
       throw new CliError('not_found', 'this database has no log yet', {
         next: 'a worker or relay makes it at its first start',
       });
     }
-    return work({ pool, log, ...keyPlaces(context.stateDir, settings) });
+    const waits = settings.LOG_WITNESS_MODE === 'wait';
+    return work({ pool, databaseUrl, log, waits, ...keyPlaces(context.stateDir, settings) });
   };
   return withDatabase(context, logged, options);
 }
