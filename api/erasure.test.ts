@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -7,6 +8,7 @@ import { closeAndFollow } from '../attestation/log/close.ts';
 import { fileGuard } from '../attestation/log/guard.ts';
 import { main } from '../cli/command-line.ts';
 import { fromUtf8 } from '../domain/encoding.ts';
+import { cidOfDigest } from '../domain/receipt/cid.ts';
 import { specVerifier } from '../domain/receipt/spec-facts.ts';
 import type { Accepted } from '../domain/receipt/verdict.ts';
 import { verifyBundle } from '../domain/receipt/verify.ts';
@@ -226,8 +228,41 @@ test('bytes that a running job may have made again are left to the sweep, and to
   expect((await api.get(`/api/v1/transparency/bundles/${cid}`)).text).toBe('both say this');
 });
 
+test('a part that another large file has too stays with that one until it is erased as well', async () => {
+  const part = Buffer.alloc(1_048_576, 'the part that they share');
+  const constraints = { regions: ['US'], min_regions: 1 };
+  const run = async (rest: string) => {
+    const spec = signedJob(testKey(), { questions: [], constraints });
+    const job = (await api.post(spec)).json.id as string;
+    await log.endJob(job, rest, Buffer.concat([part, Buffer.from(rest)]));
+    await bundleOf(`jobs/${job}`);
+    return job;
+  };
+  const jobs = [await run('first'), await run('second')];
+  const shared = `/api/v1/transparency/bundles/${cidOfDigest(createHash('sha256').update(part).digest())}`;
+  for (const job of jobs) {
+    expect((await api.get(shared)).raw.equals(part)).toBe(true);
+    await erase('--job', job);
+  }
+  expect((await api.get(shared)).status).toBe(410);
+});
+
+test('a job that ended without executions has its spec erased', async () => {
+  const job = (await api.post(signedJob(testKey(), { questions: [] }))).json.id as string;
+  const owner = createPool({ databaseUrl: api.db.url, name: 'test', max: 1, role: null });
+  await owner.query(`begin; set local session_replication_role = replica;
+    delete from executions where job_id = '${job}'; delete from outbox where job_id = '${job}';
+    update jobs set open = 0, state = 'cancelled', ended_at = now(), summary_cid = 'none' where id = '${job}'; commit`);
+  await owner.end();
+  expect(await erase('--job', job)).toMatchObject({ erased: [], before: 0 });
+  expect((await api.get(`/api/v1/jobs/${job}/spec`)).status).toBe(410);
+  const { code, err } = await beacon('erase', '--job', 'no-such-job', '--reason', 'asked for');
+  expect([code === 0, err]).toEqual([false, expect.stringContaining('no execution that has ended')]);
+});
+
 test('what stands in a closed log can be erased, and the log that follows proves it', async () => {
-  const { executions } = await ended('before the end');
+  const { job, executions } = await ended('before the end');
+  const former = vkey;
   const guard = fileGuard(path.join(folder.path, 'guard.json'));
   await closeAndFollow(api.db.pool, (await findLog(api.db.pool))!, key, { guard });
   await using next = await attestedLog(api.db, key);
@@ -237,4 +272,25 @@ test('what stands in a closed log can be erased, and the log that follows proves
   const bundle = await bundleOf(`executions/${executions[0]!.id}`);
   vkey = (await api.get('/api/v1/transparency/root')).json.vkey;
   expect(judge(bundle)).toMatchObject({ kind: 'erased', erased: [{ reason: 'asked for' }] });
+
+  // The bundle of its job is of the closed log, and has that proof in it.
+  const tools = { verifiers: nodeVerifiers, verifySpec: specVerifier(nodeVerifiers) };
+  const whole = await bundleOf(`jobs/${job}`);
+  const { origin } = (await findLog(api.db.pool))!;
+  expect(verifyBundle(whole, { vkeys: [former, vkey] }, tools)).toMatchObject({
+    ok: true,
+    kind: 'job',
+    erased: [{ executionId: executions[0]!.id, origin }],
+  });
+  expect(verifyBundle(whole, { vkeys: [former] }, tools)).toMatchObject({ ok: false, link: 'checkpoint' });
+  const without = Object.entries(whole).filter(([name]) => name !== 'erased_later');
+  expect(verifyBundle(Object.fromEntries(without), { vkeys: [former, vkey] }, tools)).toMatchObject({
+    ok: false,
+    link: 'completeness',
+  });
+  const { etag } = (await api.get(`/api/v1/jobs/${job}/bundle`)).headers;
+  await erase(executions[1]!.id);
+  const after = await bundleOf(`jobs/${job}`);
+  expect(after.erased_later).toHaveLength(2);
+  expect((await api.get(`/api/v1/jobs/${job}/bundle`)).headers.etag).not.toBe(etag);
 });

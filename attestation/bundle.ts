@@ -14,11 +14,11 @@ import {
   readLoggedReceipt,
   readLoggedReceipts,
 } from '../store/log-bundles.ts';
-import { readErasure, readErasuresOfJob, type MaybeErased } from '../store/erasure-reads.ts';
+import { findErasureLog, readErasure, readErasuresOfJob, type MaybeErased } from '../store/erasure-reads.ts';
 import type { Pool } from '../store/pool.ts';
 import { LogServiceError } from './log/error.ts';
 import type { StoredCheckpoint } from '../store/log-tiles.ts';
-import type { LogReader } from './log/reader.ts';
+import { createLogReader, type LogReader } from './log/reader.ts';
 
 interface Logged {
   dsse: Uint8Array;
@@ -75,7 +75,7 @@ async function erasureBundle(pool: Pool, log: LogReader, erasure: MaybeErased): 
 const RECEIPTS_AT_ONCE = 8;
 
 export interface JobBundlePieces {
-  /** The signed note that all proofs lead to: the same job under the same checkpoint is the same text. */
+  /** The signed note that all proofs lead to, and what else is proven: the same job under the same is the same text. */
   checkpoint: string;
   pieces: AsyncGenerator<string, void>;
 }
@@ -96,10 +96,12 @@ export async function jobBundle(
   const { spec, summary, receipts } = found;
   const erasures = await readErasuresOfJob(pool, log.logId, jobId);
   const gone = new Set(erasures.map((erasure) => erasure.executionId));
-  const erased = erasures.map(({ index, ...erasure }) => {
-    if (index === null) throw new LogServiceError('pending', 'an erasure is not in the log yet, but will be');
-    return { ...erasure, index };
-  });
+  const erased = erasures.flatMap(({ index, ...erasure }) => (index === null ? [] : [{ ...erasure, index }]));
+  const later = await erasedLater(
+    pool,
+    log,
+    erasures.filter(({ index }) => index === null),
+  );
   const left = receipts.filter((receipt) => !gone.has(receipt.executionId));
   const keyIds = [...new Set([summary, ...left, ...erased].map((logged) => logged.keyId))];
   const keys = await readLoggedKeys(pool, log.logId, keyIds);
@@ -128,9 +130,30 @@ export async function jobBundle(
     }
     const erasedLinks = erased.length === 0 ? undefined : await prove(log, erased, checkpoint);
     if (erasedLinks !== undefined) yield `],"erased":${JSON.stringify(erasedLinks).slice(0, -1)}`;
+    if (later.length > 0)
+      yield `],"erased_later":${JSON.stringify(later satisfies JobBundle['erased_later']).slice(0, -1)}`;
     yield `],"key_proofs":${JSON.stringify(keyLinks satisfies JobBundle['key_proofs'])}}`;
   }
-  return { checkpoint: checkpoint.note, pieces: pieces() };
+  const checkpoints = [checkpoint.note, ...later.map(({ erasure }) => erasure.tlog_proof)];
+  return { checkpoint: checkpoints.join('\n'), pieces: pieces() };
+}
+
+/** Erasures that the log of a job took no more, because it was closed: each with its proof from the log that has it. */
+async function erasedLater(
+  pool: Pool,
+  log: LogReader,
+  erasures: readonly MaybeErased[],
+): Promise<ErasureBundle[]> {
+  const bundles: ErasureBundle[] = [];
+  for (const { executionId } of erasures) {
+    const logId = await findErasureLog(pool, executionId);
+    const found =
+      logId === undefined || logId === log.logId ? undefined : await readErasure(pool, logId, executionId);
+    if (logId === undefined || found === undefined)
+      throw new LogServiceError('pending', 'an erasure is not in the log yet, but will be');
+    bundles.push(await erasureBundle(pool, createLogReader(pool, logId), found));
+  }
+  return bundles;
 }
 
 async function prove(

@@ -188,6 +188,7 @@ async function eraseBytes(
     ]);
     return 0;
   }
+  await keepSharedLeaves(tx, sha256, visibleTo);
   await tx.query(
     `with gone as (delete from cids where ${mine} returning cid, visible_to)
      insert into erased_cids (cid, visible_to, execution_id) select cid, visible_to, $4 from gone on conflict do nothing`,
@@ -207,6 +208,25 @@ async function eraseBytes(
   }
   const { rowCount } = await tx.query('delete from blobs where sha256 = $1', [sha256]);
   return (rowCount ?? 0) > 0 ? 1 : 0;
+}
+
+/** Parts of a large file that another one has too, and that the same people may see, are from now on parts of that one. */
+async function keepSharedLeaves(tx: Transaction, sha256: Buffer, visibleTo: string): Promise<void> {
+  await tx.query(
+    `update cids c set digest = o.sha256, job_id = o.job_id, execution_id = o.id
+     from (
+       select distinct on (b.leaf_cid) b.leaf_cid, b.sha256, x.job_id, x.id
+       from blobs mine
+       join blobs b on b.leaf_cid = mine.leaf_cid and b.sha256 <> mine.sha256
+       join files f on f.sha256 = b.sha256 and f.size > 1048576
+       join executions x on x.id = f.execution_id and x.receipt_cid is not null
+       where mine.sha256 = $1 and mine.leaf_cid is not null
+         and (case when x.visibility = 'private' then x.owner else '${EVERYBODY}' end) = $2
+       order by b.leaf_cid, x.id
+     ) o
+     where c.cid = o.leaf_cid and c.kind = 'leaf' and c.digest = $1 and c.visible_to = $2`,
+    [sha256, visibleTo],
+  );
 }
 
 /** A signed document or an index is nobody else's: a salt or an id makes it the only one. */

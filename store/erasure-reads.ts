@@ -32,6 +32,16 @@ export async function readErasure(
   return rows[0];
 }
 
+/** The log in which an erasure stands and is shown. */
+export async function findErasureLog(db: Queryable, executionId: string): Promise<string | undefined> {
+  const { rows } = await db.query<{ logId: string }>(
+    `select l.log_id as "logId" from log_state l join log_entries e on e.log_id = l.log_id and e.idx < l.published
+     where e.subject_kind = 'erasure' and e.subject_id = $1::uuid::text limit 1`,
+    [executionId],
+  );
+  return rows[0]?.logId;
+}
+
 /** Those of a job, in the order of its plan. */
 export async function readErasuresOfJob(db: Queryable, logId: string, jobId: string): Promise<MaybeErased[]> {
   const { rows } = await db.query<MaybeErased>(
@@ -49,9 +59,12 @@ export async function isErased(db: Queryable, executionId: string): Promise<bool
 
 /** Whether the raw spec of a job was erased. */
 export async function isSpecErased(db: Queryable, jobId: string): Promise<boolean> {
-  const { rowCount } = await db.query('select from erasures where job_id = $1 and with_spec limit 1', [
-    jobId,
-  ]);
+  // A job without executions has no erasure of one, only the empty place of its spec.
+  const { rowCount } = await db.query(
+    `select from erasures where job_id = $1 and with_spec
+     union all select from jobs where id = $1 and length(raw) = 0 limit 1`,
+    [jobId],
+  );
   return rowCount === 1;
 }
 

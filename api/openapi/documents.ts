@@ -135,6 +135,10 @@ export const jobBundle = z
     summary: z.object({ summary: z.string().describe('Its exact bytes.'), ...link }),
     executions: z.array(receiptLink),
     erased: z.array(logLink).optional().describe('The erasures of executions that are not among them.'),
+    erased_later: z
+      .array(erasureBundle)
+      .optional()
+      .describe('The same where they stand in a log that follows the closed one of the job.'),
     key_proofs: z.array(logLink),
   })
   .meta({ id: 'JobBundle', description: 'Everything that checking a whole job needs.' });

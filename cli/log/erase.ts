@@ -105,11 +105,13 @@ async function chosen({ pool }: LogDesk, what: string, { job = false }: EraseOpt
           : undefined;
   const all = named === undefined ? [] : await findErasable(pool, named);
   const found = jobId !== undefined && !job ? all.slice(Number(nth) - 1, Number(nth)) : all;
-  if (job && ((await countUnended(pool, what)) ?? 0) > 0)
+  const open = job ? await countUnended(pool, what) : undefined;
+  if ((open ?? 0) > 0)
     throw new CliError('refused', `job ${printable(what)} has not ended`, {
       next: `beacon job cancel ${what}`,
     });
-  if (found.length === 0)
+  // A job that ended without executions has its spec alone.
+  if (found.length === 0 && open === undefined)
     throw new CliError('not_found', `no execution that has ended is called ${printable(what)}`, {
       next: job ? 'beacon job list' : 'with --job it is the id of a job',
     });

@@ -45,8 +45,20 @@ function erasedLines(verdict: Accepted, colours: Colours): string[] {
   ];
 }
 
-function erasedText({ executionId, receiptCid, reason, erasedAt, logIndex }: ErasedExecution): string {
-  const facts = [executionId, `on ${erasedAt}`, receiptCid, `log entry ${logIndex}`];
+function erasedText({
+  executionId,
+  receiptCid,
+  reason,
+  erasedAt,
+  logIndex,
+  origin,
+}: ErasedExecution): string {
+  const facts = [
+    executionId,
+    `on ${erasedAt}`,
+    receiptCid,
+    `log entry ${logIndex}${origin === undefined ? '' : ` of ${printable(origin)}`}`,
+  ];
   return `${facts.map(printable).join(', ')}: ${printable(reason)}`;
 }
 

@@ -47,6 +47,8 @@ export interface JobBundle {
   executions: ReceiptLink[];
   /** The erasures of those that are not among them any more. */
   erased?: LogLink[];
+  /** The same where they stand in a log that follows the one of this bundle, which was closed: each whole in itself. */
+  erased_later?: ErasureBundle[];
   /** The starts of the log's receipt keys, from the first one on to the newest that signed something here. */
   key_proofs: LogLink[];
 }
@@ -72,20 +74,21 @@ const executionBundle: Shape<ExecutionBundle> = exact<ExecutionBundle>({
   key_chain: optional(list(exact<LogLink>(link))),
 });
 
+const erasureBundle: Shape<ErasureBundle> = exact<ErasureBundle>({
+  media_type: oneOf(ERASURE_BUNDLE),
+  erasure: exact<LogLink>(link),
+  key_proof: exact<LogLink>(link),
+  key_chain: optional(list(exact<LogLink>(link))),
+});
+
 const jobBundle: Shape<JobBundle> = exact<JobBundle>({
   media_type: oneOf(JOB_BUNDLE),
   spec: text,
   summary: exact<SummaryLink>({ summary: text, ...link }),
   executions: list(exact<ReceiptLink>({ receipt: text, ...link })),
   erased: optional(list(exact<LogLink>(link))),
+  erased_later: optional(list(erasureBundle)),
   key_proofs: list(exact<LogLink>(link)),
-});
-
-const erasureBundle: Shape<ErasureBundle> = exact<ErasureBundle>({
-  media_type: oneOf(ERASURE_BUNDLE),
-  erasure: exact<LogLink>(link),
-  key_proof: exact<LogLink>(link),
-  key_chain: optional(list(exact<LogLink>(link))),
 });
 
 /**

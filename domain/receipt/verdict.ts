@@ -80,6 +80,8 @@ export interface Accepted {
 
 /** An execution of which nothing is left but the proof that it was erased. */
 export interface ErasedExecution {
+  /** The log in which it stands, where that is not the one of the verdict. */
+  origin?: string;
   executionId: string;
   receiptCid: string;
   reason: string;

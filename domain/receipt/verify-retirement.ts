@@ -81,7 +81,10 @@ export function verifyRetirement(
     const signed = [
       ...(summary === undefined ? [] : [{ ...summary, where: 'summary' }]),
       ...executions.map((one) => ({ ...one, where: `execution ${one.executionId}` })),
-      ...erased.map((one) => ({ ...one, where: `erasure of ${one.executionId}` })),
+      // Those in another log have their keys there.
+      ...erased
+        .filter(({ origin }) => origin === undefined)
+        .map((one) => ({ ...one, where: `erasure of ${one.executionId}` })),
     ];
     for (const { keyId, logIndex, where } of signed) {
       const life = lives.get(keyId);
@@ -97,7 +100,13 @@ export function verifyRetirement(
     const checked = `receipt keys checked for retirement up to entry ${size}, as the service lists them`;
     return {
       ...verdict,
-      notes: [checked, ...verdict.notes.filter((note) => note !== NOT_CHECKED_FOR_RETIREMENT)],
+      notes: [
+        checked,
+        ...verdict.notes.filter((note) => note !== NOT_CHECKED_FOR_RETIREMENT),
+        ...erased.flatMap(({ origin, keyId }) =>
+          origin === undefined ? [] : [`receipt key ${keyId} not checked for retirement in ${origin}`],
+        ),
+      ],
     };
   } catch (error) {
     if (!(error instanceof BrokenLink)) throw error;

@@ -1,5 +1,5 @@
 import type { Verifiers } from '../crypto.ts';
-import { fromBase64, toHex, utf8 } from '../encoding.ts';
+import { toHex, utf8 } from '../encoding.ts';
 import { canonicalJson } from '../json/jcs.ts';
 import {
   EXECUTION_BUNDLE,
@@ -12,10 +12,10 @@ import {
   type JobBundle,
   type LogLink,
 } from './bundle.ts';
-import { cidOfDigest } from './cid.ts';
+import { cidOfDigest, digestOfCid } from './cid.ts';
 import { verifyCompleteness, type FoundReceipt } from './completeness.ts';
 import { verifyErasure, type FoundErasure } from './erasure.ts';
-import { parseExecutionReceipt, type Origin, type ReceiptRegion } from './execution-receipt.ts';
+import { parseExecutionReceipt, type ReceiptRegion } from './execution-receipt.ts';
 import { parseJobSummary } from './job-summary.ts';
 import { verifyKeyChain, type ReceiptKey } from './key-entry.ts';
 import { describeRow, rowKey, rowOf } from './planned-row.ts';
@@ -25,26 +25,24 @@ import {
   BrokenLink,
   demand,
   within,
+  type Accepted,
   type ErasedExecution,
-  type SpecFacts,
   type Trust,
   type Verdict,
 } from './verdict.ts';
 import { LogCheck } from './verify-log.ts';
 import { NOT_CHECKED_FOR_RETIREMENT } from './verify-retirement.ts';
 import { verifySigned } from './verify-signed.ts';
+import { checkSpec, demandSpec, type VerifyTools } from './verify-spec.ts';
 
 /**
  * Checks a bundle offline, link by link, and names the first that is broken. The order is such that each altered piece
  * is told by its own name: first what carries its own signature (spec, key entries), then each document with its envelope,
  * statement and leaf, for a job its completeness, then the checkpoint, and last that every leaf and key stand in it.
  */
-export interface VerifyTools {
-  verifiers: Verifiers;
-  /** Checks the signature of a job spec on its raw bytes (domain/signing); throws when it does not hold. */
-  verifySpec: (bytes: Uint8Array) => SpecFacts;
-}
+export type { VerifyTools };
 
+const FOLLOWS = 'this log follows';
 const WITHOUT_SPEC = 'no job spec in the bundle: its signature was not checked';
 
 /** Checks a bundle file, byte for byte as somebody hands it over. Never throws on account of its input. */
@@ -79,9 +77,10 @@ function chainOf(bundle: ExecutionBundle | ErasureBundle): Placed[] {
   ];
 }
 
-function checkErased(bundle: ErasureBundle, trust: Trust, { verifiers }: VerifyTools): Verdict {
+function checkErased(bundle: ErasureBundle, trust: Trust, { verifiers }: VerifyTools): Accepted {
   const chain = chainOf(bundle);
-  const key = [...verifyKeyChain(chain, verifiers).values()].at(-1)!;
+  const keys = [...verifyKeyChain(chain, verifiers).values()];
+  const key = keys.at(-1)!;
   demandPinned(key.id, trust, 'key_proof');
   const found = verifyErasure(bundle.erasure, new Map([[key.id, key]]), verifiers, 'erasure');
   const log = new LogCheck(trust, verifiers);
@@ -95,7 +94,7 @@ function checkErased(bundle: ErasureBundle, trust: Trust, { verifiers }: VerifyT
     receiptKeyIds: [key.id],
     executions: [],
     erased: [erasedExecution(found, logIndex!)],
-    notes: [...continuedNotes([key]), NOT_CHECKED_FOR_RETIREMENT],
+    notes: [...continuedNotes(keys), NOT_CHECKED_FOR_RETIREMENT],
   };
 }
 
@@ -108,6 +107,25 @@ function erasedExecution(found: FoundErasure, logIndex: number): ErasedExecution
     logIndex,
     keyId: found.keyId,
   };
+}
+
+/** An erasure in a log that follows the closed one of the job: nobody could put it there any more. */
+function checkErasedLater(
+  bundle: ErasureBundle,
+  jobId: string,
+  where: string,
+  trust: Trust,
+  tools: VerifyTools,
+): ErasedExecution {
+  const found = checkErased(bundle, trustOfAnyLog(trust), tools);
+  const follows = found.notes.some((note) => note.startsWith(FOLLOWS));
+  demand(follows, 'key', where, 'the log of the erasure follows no other');
+  demand(found.jobId === jobId, 'completeness', where, 'the erasure is of another job');
+  return { ...found.erased![0]!, origin: found.origin };
+}
+
+function trustOfAnyLog({ vkeys, receiptKeyIds }: Trust): Trust {
+  return { vkeys, ...(receiptKeyIds === undefined ? {} : { receiptKeyIds }) };
 }
 
 function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
@@ -171,7 +189,17 @@ function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict 
     demand(found.job_id === summary.job_id, 'completeness', `erased[${i}]`, 'the erasure is of another job');
     return found;
   });
-  verifyCompleteness(summary, receipts, spec.facts, gone);
+  demand(bundle.erased_later?.length !== 0, 'bundle', 'erased_later', 'a list without erasures is left out');
+  const later = (bundle.erased_later ?? []).map((entry, i) =>
+    checkErasedLater(entry, summary.job_id, `erased_later[${i}]`, trust, tools),
+  );
+  verifyCompleteness(summary, receipts, spec.facts, [
+    ...gone,
+    ...later.map(({ executionId, receiptCid }) => ({
+      execution_id: executionId,
+      receiptSha256: toHex(digestOfCid(receiptCid)),
+    })),
+  ]);
   const signers = new Set([keyId, ...[...receipts, ...gone].map((one) => one.keyId)]);
   const used = [...keys.keys()].filter((id) => signers.has(id));
   for (const id of used) demandPinned(id, trust, 'key_proofs');
@@ -200,9 +228,9 @@ function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict 
       logIndex: indexes[i]!,
       keyId: one.keyId,
     })),
-    ...(gone.length === 0
+    ...(gone.length + later.length === 0
       ? {}
-      : { erased: gone.map((one, i) => erasedExecution(one, indexes[receipts.length + i]!)) }),
+      : { erased: [...gone.map((one, i) => erasedExecution(one, indexes[receipts.length + i]!)), ...later] }),
     notes: [...continuedNotes([...keys.values()]), NOT_CHECKED_FOR_RETIREMENT],
   };
 }
@@ -234,36 +262,7 @@ function continuedNotes(keys: readonly ReceiptKey[]): string[] {
   return keys.flatMap(({ continues }) =>
     continues === undefined
       ? []
-      : [`this log follows ${continues.origin}, which was closed at ${continues.size} entries`],
-  );
-}
-
-interface CheckedSpec {
-  facts: SpecFacts;
-  /** Hex. */
-  sha256: string;
-}
-
-function checkSpec(base64: string, { verifiers, verifySpec }: VerifyTools): CheckedSpec {
-  const bytes = fromBase64(base64);
-  demand(bytes !== undefined, 'spec', 'spec', 'the job spec is not base64');
-  return {
-    facts: within('spec', 'spec', () => verifySpec(bytes)),
-    sha256: toHex(verifiers.sha256(bytes)),
-  };
-}
-
-function demandSpec(origin: Origin, { facts, sha256 }: CheckedSpec, where: string): void {
-  demand(origin.spec_sha256 === sha256, 'spec', where, 'signed for another job spec');
-  const sameJob = facts.jobId === undefined || origin.id === facts.jobId;
-  demand(sameJob, 'spec', where, 'signed for another job than the one that the spec names');
-  const sameKey = origin.public_key === undefined || origin.public_key === facts.publicKey;
-  demand(sameKey, 'spec', where, 'states another public key than the job spec');
-  demand(
-    origin.form === undefined || origin.form === facts.form,
-    'spec',
-    where,
-    'states another canonical form',
+      : [`${FOLLOWS} ${continues.origin}, which was closed at ${continues.size} entries`],
   );
 }
 
