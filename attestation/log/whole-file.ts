@@ -14,7 +14,8 @@ export async function writeWhole(
 ): Promise<void> {
   const folder = path.dirname(file);
   await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-  const next = `${file}.next`;
+  // Another process may be about the same: the last one stays, whole.
+  const next = `${file}.${process.pid}.next`;
   const handle = await open(next, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, FILE_MODE);
   try {
     await handle.writeFile(text);

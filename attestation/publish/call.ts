@@ -1,4 +1,5 @@
 import { readBounded } from '../bounded-body.ts';
+import { reasonOf } from '../call-failure.ts';
 import { PublishError } from './target.ts';
 
 /** Answers are a few lines; what is longer is not read. */
@@ -37,9 +38,4 @@ export function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

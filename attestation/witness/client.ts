@@ -3,6 +3,7 @@ import { parseSize } from '../../domain/log/checkpoint.ts';
 import type { PolicyWitness } from '../../domain/log/policy.ts';
 import type { StoredCosignature } from '../../store/log-cosignatures.ts';
 import { readBounded } from '../bounded-body.ts';
+import { reasonOf } from '../call-failure.ts';
 import { readCosignatures } from '../log/cosignatures.ts';
 
 /** No witness makes anybody wait longer. */
@@ -64,9 +65,3 @@ function isSize(response: Response): boolean {
 }
 
 const utf8Text = (bytes: Uint8Array): string => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { cause } = error;
-  return cause instanceof Error && cause.message !== '' ? cause.message : error.message;
-}

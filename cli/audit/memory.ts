@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { nodeSha256 } from '../../attestation/keys/node-verifiers.ts';
+import { writeWhole } from '../../attestation/log/whole-file.ts';
 import { fromBase64, toBase64 } from '../../domain/encoding.ts';
 import type { RememberedHead } from '../../domain/log/audit/head.ts';
 import { checkpointText, parseCheckpoint } from '../../domain/log/checkpoint.ts';
@@ -68,11 +68,8 @@ export async function writeMemory(file: string, log: string, kept: LogMemory): P
     audited: stored(kept.audited),
     interrupted: stored(kept.interrupted),
   };
-  const made = `${file}.${process.pid}`;
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(made, `${JSON.stringify(value)}\n`, { mode: 0o600 });
-    await rename(made, file);
+    await writeWhole(file, `${JSON.stringify(value)}\n`);
   } catch (cause) {
     throw new CliError('output_unwritable', `cannot write ${file}: ${fileReasonOf(cause)}`, { cause });
   }

@@ -1,13 +1,4 @@
-import {
-  descents,
-  flagsEverywhere,
-  optionValues,
-  ownFlags,
-  placeOf,
-  positions,
-  quote,
-  valueTakers,
-} from './case.ts';
+import * as script from './case.ts';
 import type { Flag, Level, Value } from './model.ts';
 
 /**
@@ -17,19 +8,19 @@ import type { Flag, Level, Value } from './model.ts';
 export function bashScript(name: string, levels: readonly Level[]): string {
   const fn = `_${name}`;
   const offer = (value: Value): string => {
-    if (value.kind === 'words') return `${fn}_words ${quote(value.words.join(' '))}`;
+    if (value.kind === 'words') return `${fn}_words ${script.quote(value.words.join(' '))}`;
     return value.kind === 'folder' ? `${fn}_folders` : `${fn}_files`;
   };
   const longest = ({ names }: Flag): string => names.at(-1)!;
   const flags = levels.map((level) => {
-    const own = ownFlags(level).map(longest).join(' ');
-    return `      ${quote(placeOf(level))}) ${fn}_words ${quote(`${own} `)}"$everywhere" ;;`;
+    const own = script.ownFlags(level).map(longest).join(' ');
+    return `      ${script.quote(script.placeOf(level))}) ${fn}_words ${script.quote(`${own} `)}"$everywhere" ;;`;
   });
   const commands = levels
     .filter((level) => level.commands.length > 0)
     .map((level) => {
       const words = level.commands.map((command) => command.name).join(' ');
-      return `    ${quote(`${placeOf(level)}|0`)}) ${fn}_words ${quote(words)} ;;`;
+      return `    ${script.quote(`${script.placeOf(level)}|0`)}) ${fn}_words ${script.quote(words)} ;;`;
     });
 
   return `# bash completion for ${name}
@@ -39,7 +30,7 @@ ${fn}_folders() { compopt -o dirnames 2>/dev/null || { local IFS=$'\\n'; COMPREP
 
 ${fn}() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" at='' option='' plain='' nth=0 i word
-  local everywhere=${quote(flagsEverywhere(levels).map(longest).join(' '))}
+  local everywhere=${script.quote(script.flagsEverywhere(levels).map(longest).join(' '))}
   COMPREPLY=()
   [[ $cur == '=' ]] && cur=''
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -51,17 +42,17 @@ ${fn}() {
       plain=1
     elif [[ -z $plain && $word == -?* ]]; then
       case "$at|$word" in
-${valueTakers(levels, '        ')}
+${script.valueTakers(levels, '        ')}
       esac
     else
       case "$at|$word" in
-${descents(levels, '        ')}
+${script.descents(levels, '        ')}
         *) nth=$((nth + 1)) ;;
       esac
     fi
   done
   case "$at|$option" in
-${optionValues(levels, offer, '    ')}
+${script.optionValues(levels, offer, '    ')}
   esac
   [[ -n $option ]] && return
   if [[ -z $plain && $cur == -* ]]; then
@@ -72,7 +63,7 @@ ${flags.join('\n')}
   fi
   case "$at|$nth" in
 ${commands.join('\n')}
-${positions(levels, offer, '    ')}
+${script.positions(levels, offer, '    ')}
   esac
 }
 complete -F ${fn} ${name}

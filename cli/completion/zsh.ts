@@ -1,29 +1,22 @@
-import {
-  descents,
-  flagsEverywhere,
-  optionValues,
-  ownFlags,
-  placeOf,
-  positions,
-  quote,
-  valueTakers,
-} from './case.ts';
+import * as script from './case.ts';
 import type { Flag, Level, Value } from './model.ts';
 
 /** A completion script for zsh, to be sourced after `compinit` or kept as `_<name>` in a folder of `fpath`. */
 export function zshScript(name: string, levels: readonly Level[]): string {
   const fn = `_${name}`;
   const offer = (value: Value): string => {
-    if (value.kind === 'words') return `compadd -- ${value.words.map(quote).join(' ')}`;
+    if (value.kind === 'words') return `compadd -- ${value.words.map(script.quote).join(' ')}`;
     return value.kind === 'folder' ? '_files -/' : '_files';
   };
   const flags = levels.map(
-    (level) => `      ${quote(placeOf(level))}) list=(${ownFlags(level).map(describedFlag).join(' ')}) ;;`,
+    (level) =>
+      `      ${script.quote(script.placeOf(level))}) list=(${script.ownFlags(level).map(describedFlag).join(' ')}) ;;`,
   );
   const commands = levels
     .filter((level) => level.commands.length > 0)
     .map(
-      (level) => `    ${quote(`${placeOf(level)}|0`)}) list=(${level.commands.map(described).join(' ')}) ;;`,
+      (level) =>
+        `    ${script.quote(`${script.placeOf(level)}|0`)}) list=(${level.commands.map(described).join(' ')}) ;;`,
     );
 
   return `#compdef ${name}
@@ -40,11 +33,11 @@ ${fn}() {
       plain=1
     elif [[ -z $plain && $word == -?* ]]; then
       case "$at|$word" in
-${valueTakers(levels, '        ')}
+${script.valueTakers(levels, '        ')}
       esac
     else
       case "$at|$word" in
-${descents(levels, '        ')}
+${script.descents(levels, '        ')}
         *) nth=nth+1 ;;
       esac
     fi
@@ -54,30 +47,30 @@ ${descents(levels, '        ')}
     compset -P '*='
   fi
   case "$at|$option" in
-${optionValues(levels, offer, '    ')}
+${script.optionValues(levels, offer, '    ')}
   esac
   [[ -n $option ]] && return
   if [[ -z $plain && $PREFIX == -* ]]; then
     case "$at" in
 ${flags.join('\n')}
     esac
-    list+=(${flagsEverywhere(levels).map(describedFlag).join(' ')})
+    list+=(${script.flagsEverywhere(levels).map(describedFlag).join(' ')})
     _describe -o option list
     return
   fi
   case "$at|$nth" in
 ${commands.join('\n')}
-${positions(levels, offer, '    ')}
+${script.positions(levels, offer, '    ')}
   esac
   (( \${#list} )) && _describe command list
 }
-if [[ "\${funcstack[1]}" == ${quote(fn)} ]]; then ${fn} "$@"; else compdef ${fn} ${name}; fi
+if [[ "\${funcstack[1]}" == ${script.quote(fn)} ]]; then ${fn} "$@"; else compdef ${fn} ${name}; fi
 `;
 }
 
 /** As `_describe` wants it: what stands before the first colon is offered. */
 function described({ name, description }: { name: string; description: string }): string {
-  return quote(`${name}:${description}`);
+  return script.quote(`${name}:${description}`);
 }
 
 function describedFlag({ names, description }: Flag): string {
