@@ -39,10 +39,9 @@ export async function settle(options: SettleOptions): Promise<string | undefined
     await using leadership = await leadLog(databaseUrl, logId, late);
     over.abort();
     await bySomebody;
-    if (leadership === undefined || (await isSettled(pool, logId))) {
-      if (await isSettled(pool, logId)) return undefined;
+    if (await isSettled(pool, logId)) return undefined;
+    if (leadership === undefined)
       return waits ? 'its witnesses have not cosigned them' : 'a relay leads the log and does not sign them';
-    }
     const loaded = await loadLog(pool, logId, guard);
     const signers = checkpointSigners(loaded.keys, loaded.frontier.size, await logKeys());
     await publishHead(pool, logId, loaded, signers, { guard });

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { loadLogKeyring } from '../../attestation/keys/log-keyring.ts';
 import { loadReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import { closeAndFollow } from '../../attestation/log/close.ts';
-import { fileGuard } from '../../attestation/log/guard.ts';
+import { fileGuard, forgettingClosed } from '../../attestation/log/guard.ts';
 import { settle } from '../../attestation/log/settle.ts';
 import { isKeyName } from '../../domain/log/vkey.ts';
 import { listClosedLogs } from '../../store/log-close.ts';
@@ -30,13 +30,20 @@ export async function closeTheLog(
     }
     if (log.followsOthers && log.size === 0)
       throw new CliError('refused', `${log.origin} has no entry yet: there is nothing to close`);
-    const origins = [log.origin, ...(await listClosedLogs(pool)).map(({ origin }) => origin)];
-    if (options.origin !== undefined && origins.includes(options.origin))
+    const closed = (await listClosedLogs(pool)).map(({ origin }) => origin);
+    if (options.origin !== undefined && [log.origin, ...closed].includes(options.origin))
       throw new CliError('usage', `${options.origin} is the origin of a log already`);
     const key = await loadReceiptKey(keys.receipt);
     const guard = fileGuard(path.join(context.stateDir, 'log-guard.json'));
     const logKeys = () => loadLogKeyring({ current: keys.log, next: keys.nextLog }, { logIsNew: false });
-    const unsigned = await settle({ pool, databaseUrl, logId: log.logId, guard, logKeys, waits });
+    const unsigned = await settle({
+      pool,
+      databaseUrl,
+      logId: log.logId,
+      guard: forgettingClosed(guard, (origin) => Promise.resolve(closed.includes(origin))),
+      logKeys,
+      waits,
+    });
     const { next, continues, moved, left, carried, unproven } = await closeAndFollow(pool, log, key, {
       guard,
       origin: options.origin,
