@@ -12,6 +12,7 @@ import { LIMITS, MIB } from '../../domain/limits.ts';
 import { LogLines, lineClock } from '../local/log-lines.ts';
 import { collectOutputs, type Collected } from '../local/outputs/collect.ts';
 import { Refusal } from '../local/refusal.ts';
+import { ProviderFault } from './provider-fault.ts';
 
 const STREAM_BYTES = { stdout: LIMITS.outputBytes, stderr: 16 * MIB, exit: 64 } as const;
 /** Folders and files that are looked at before it is too much. */
@@ -84,7 +85,7 @@ export async function unpackResult(file: string, folder: string): Promise<Result
     await pipeline(createReadStream(file), tar);
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    throw new Refusal('provider_lost', 'what the provider sent back is no result of this program', {
+    throw new ProviderFault('provider_lost', 'what the provider sent back is no result of this program', {
       cause: error,
     });
   }

@@ -8,15 +8,13 @@ import type { Agreed } from './agree.ts';
 import { attemptContext, type AttemptHooks } from './attempt-context.ts';
 import type { Connection } from './connection.ts';
 import { collectResult, logStreams, unpackResult, type Result } from './outputs.ts';
+import { ProviderFault } from './provider-fault.ts';
 import type { Golem } from './sdk.ts';
 import type { Waits } from './settings.ts';
 import { bounded, messageOf, unlessAborted } from './waiting.ts';
 import { UNSUITABLE_EXIT, type Places } from './wrapper.ts';
 
-/** The provider's doing: it is not asked again for a while. */
-export class ProviderFault extends Refusal {
-  override name = 'ProviderFault';
-}
+export { ProviderFault };
 
 export interface ProgramRequest {
   connection: Connection;

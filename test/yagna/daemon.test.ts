@@ -44,7 +44,7 @@ describe.concurrent('the daemon', () => {
     await expect(fetch(url, { headers, signal: AbortSignal.timeout(50) })).rejects.toThrow();
     yagna.heal();
     expect((await fetch(url, { headers })).status).toBe(200);
-    expect(yagna.journal.count('GET', '/me')).toBe(1);
+    expect(yagna.journal.count('GET', '/me')).toBe(2);
     expect(yagna.journal.total).toBe(yagna.journal.entries.length);
   });
 

@@ -137,7 +137,7 @@ async function answer(
     method,
     path: url.pathname,
     query: url.search,
-    route: null,
+    route: table.find((one) => one.method === method && one.expression.test(url.pathname))?.pattern ?? null,
     body: undefined,
     status: null,
     ms: null,
@@ -192,7 +192,6 @@ async function handled(
     return found === null ? [] : [{ route, params: found.groups ?? {} }];
   });
   const found = matching.find(({ route }) => route.method === entry.method);
-  entry.route = found?.route.pattern ?? null;
   if (found?.route.open !== true && call.authorization !== `Bearer ${parts.key}`)
     throw new Failure(401, 'Unauthorized');
   if (matching.length === 0) throw new Failure(404, 'not found');

@@ -1,0 +1,6 @@
+import { Refusal } from '../local/refusal.ts';
+
+/** The provider's doing: it is not asked again for a while. */
+export class ProviderFault extends Refusal {
+  override name = 'ProviderFault';
+}
