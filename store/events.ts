@@ -1,5 +1,6 @@
 import type { EventPayload, EventType } from '../domain/events/event-types.ts';
 import { LIMITS } from '../domain/limits.ts';
+import { jsonArray, textArray } from './binary-array.ts';
 import type { Queryable, Transaction } from './pool.ts';
 
 /** One fact to be appended to a stream. */
@@ -40,20 +41,29 @@ export class EventError extends Error {
   }
 }
 
-/** The columns of a batch, as arrays for `unnest`. */
-function columns(events: readonly NewEvent[], texts: readonly string[]) {
+const COLUMNS = `type, payload, idempotency_key, job_id, execution_id, actor, correlation_id, owner, visibility`;
+/** SQL: events as rows with their places, from the arrays of `columns` as the parameters from `$3` on. */
+const EVENTS = `unnest($3::text[], $4::json[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+  $11::text[]) with ordinality as event (${COLUMNS}, place)`;
+/** SQL: the columns of such a row, for its insert. */
+const EVENT = COLUMNS.replace('execution_id', 'execution_id::uuid');
+
+function columns(events: readonly NewEvent[], texts: readonly string[]): Buffer[] {
+  const of = (column: (event: NewEvent) => string | null | undefined) =>
+    textArray(events.map((event) => column(event) ?? null));
   return [
-    events.map((event) => event.type),
-    texts,
-    events.map((event) => event.idempotencyKey ?? null),
-    events.map((event) => event.jobId ?? null),
-    events.map((event) => event.executionId ?? null),
-    events.map((event) => event.actor ?? null),
-    events.map((event) => event.correlationId ?? null),
-    events.map((event) => event.owner ?? null),
-    events.map((event) => event.visibility ?? 'public'),
+    of((event) => event.type),
+    jsonArray(texts),
+    of((event) => event.idempotencyKey),
+    of((event) => event.jobId),
+    of((event) => event.executionId),
+    of((event) => event.actor),
+    of((event) => event.correlationId),
+    of((event) => event.owner),
+    of((event) => event.visibility ?? 'public'),
   ];
 }
+
 function payloadText(event: NewEvent): string {
   const text = JSON.stringify(event.payload);
   const bytes = Buffer.byteLength(text);
@@ -74,6 +84,11 @@ export async function appendToStream(
   { expectedSeq }: AppendOptions = {},
 ): Promise<AppendedEvent[]> {
   const texts = events.map(payloadText);
+  if (events.length === 0) return [];
+  if (expectedSeq === undefined && events.every((event) => event.idempotencyKey === undefined)) {
+    const last = await insert(tx, stream, events, texts);
+    return events.map((_, index) => ({ seq: last - events.length + index + 1, repeated: false }));
+  }
   const { rows: heads } = await tx.query<{ seq: number }>(
     `insert into streams (stream) values ($1)
      on conflict (stream) do update set seq = streams.seq returning seq`,
@@ -103,18 +118,29 @@ export async function appendToStream(
   if (expectedSeq !== undefined && expectedSeq !== head) {
     throw new EventError('seq_conflict', `${stream} stands at ${head}, not at ${expectedSeq}`);
   }
-  await tx.query(
-    `with head as (update streams set seq = seq + $3 where stream = $1)
-     insert into events (stream, seq, type, payload, idempotency_key, execution_id, actor, correlation_id, job_id, owner,
-       visibility)
-     select $1, $2 + place, type, payload::json, idempotency_key, execution_id, actor, correlation_id, job_id, owner,
-       visibility
-     from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[],
-       $12::text[]) with ordinality as event (type, payload, idempotency_key, job_id, execution_id, actor,
-       correlation_id, owner, visibility, place)`,
-    [stream, head, fresh.length, ...columns(fresh, freshTexts)],
-  );
+  await insert(tx, stream, fresh, freshTexts);
   return appended;
+}
+
+/** Appends what has no keys, and what was found to be new; answers the seq of the last one. */
+async function insert(
+  tx: Transaction,
+  stream: string,
+  events: readonly NewEvent[],
+  texts: readonly string[],
+): Promise<number> {
+  const { rows } = await tx.query<{ seq: number }>(
+    `with head as (
+       insert into streams (stream, seq) values ($1, $2)
+       on conflict (stream) do update set seq = streams.seq + excluded.seq returning seq
+     ), events as (
+       insert into events (stream, seq, ${COLUMNS})
+       select $1, head.seq - $2 + place, ${EVENT} from head, ${EVENTS} order by place
+     )
+     select seq from head`,
+    [stream, events.length, ...columns(events, texts)],
+  );
+  return rows[0]!.seq;
 }
 
 async function findByKeys(tx: Queryable, stream: string, events: readonly NewEvent[]) {

@@ -1,4 +1,5 @@
 import type { FullTile } from '../domain/log/frontier.ts';
+import { byteaArray, intArray, longArray } from './binary-array.ts';
 import { LogStoreError } from './log-state.ts';
 import type { Queryable, Transaction } from './pool.ts';
 
@@ -7,44 +8,53 @@ export interface Batch {
   /** What the batch was computed on: compared again with the stored head, so that no two can follow the same one. */
   before: { size: number; root: Uint8Array };
   after: { size: number; root: Uint8Array };
-  /** Pending ids in the order of their places in the log, with their leaf hashes. */
+  /** Pending ids, ascending: the order of their places in the log. With their leaf hashes. */
   pending: readonly { id: number; leafHash: Uint8Array }[];
   tiles: readonly FullTile[];
 }
 
-/** Appends a batch: entries, tiles that became full and head in one statement. Throws when the head moved. */
+/**
+ * Appends a batch: entries, tiles that became full and head in one statement, whose commit is flushed whatever the session
+ * says. The head moves first: who comes second waits for its row, and then does nothing. Throws when it moved before.
+ */
 export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> {
   const { logId, before, after, pending, tiles } = batch;
   const { rows } = await tx.query<{ entries: number; moved: number }>(
-    `with batch as (
+    `with head as (
+       update log_state set size = $9, root = $10, updated_at = now()
+       where log_id = $1 and size = $4 and root = $11 and closed_at is null
+       returning set_config('synchronous_commit', 'on', true)
+     ), batch as (
        select * from unnest($2::bigint[], $3::bytea[]) with ordinality as b (id, leaf_hash, place)
+       where exists (select from head)
      ), taken as (
-       delete from log_pending p using batch b where p.id = b.id and p.log_id = $1
+       delete from log_pending p using batch b where p.id = b.id and p.log_id = $1 and p.id between $12 and $13
        returning p.*, $4::bigint + b.place - 1 as idx, b.leaf_hash
      ), entries as (
        insert into log_entries (log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id)
-       select log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id from taken
+       select log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id
+       from taken order by idx
        returning idx
      ), tiles as (
        insert into log_tiles (log_id, level, idx, root, hashes)
-       select $1, * from unnest($5::int[], $6::bigint[], $7::bytea[], $8::bytea[])
-     ), head as (
-       update log_state set size = $9, root = $10, updated_at = now()
-       where log_id = $1 and size = $4 and root = $11 and closed_at is null returning size
+       select $1, * from unnest($5::int[], $6::bigint[], $7::bytea[], $8::bytea[]) where exists (select from head)
      )
      select (select count(*)::int from entries) as entries, (select count(*)::int from head) as moved`,
     [
       logId,
-      pending.map((entry) => entry.id),
-      pending.map((entry) => entry.leafHash),
+      longArray(pending.map((entry) => entry.id)),
+      byteaArray(pending.map((entry) => entry.leafHash)),
       before.size,
-      tiles.map((tile) => tile.level),
-      tiles.map((tile) => tile.index),
-      tiles.map((tile) => tile.root),
-      tiles.map((tile) => tile.hashes),
+      intArray(tiles.map((tile) => tile.level)),
+      longArray(tiles.map((tile) => tile.index)),
+      byteaArray(tiles.map((tile) => tile.root)),
+      byteaArray(tiles.map((tile) => tile.hashes)),
       after.size,
       after.root,
       before.root,
+      // They are in order. With the bounds, the rows are found by a walk along the key and not one by one.
+      pending[0]!.id,
+      pending.at(-1)!.id,
     ],
   );
   const { entries, moved } = rows[0]!;

@@ -1,4 +1,4 @@
-import { withTransaction, type Pool, type Queryable, type Transaction } from './pool.ts';
+import { withTransaction, type Pool, type Queryable } from './pool.ts';
 
 /** Key of the advisory lock under which the log and its first receipt key are made; any constant will do. */
 export const LOG_LOCK = 7_235_091_450;
@@ -81,18 +81,6 @@ export async function requireDurability(db: Queryable): Promise<void> {
   if (rows[0]?.fsync !== 'on') {
     throw new LogStoreError('fsync_off', 'the database runs with fsync=off: a log on it could lose entries');
   }
-}
-
-/**
- * Locks the head for the rest of the transaction, whose commit is flushed whatever the session says. What becomes pending
- * meanwhile refers to the row, but does not wait.
- */
-export async function lockHead(tx: Transaction, logId: string): Promise<LogHead> {
-  const { rows } = await tx.query<LogHead>(
-    `select ${HEAD}, set_config('synchronous_commit', 'on', true) as durable from log_state where log_id = $1 for no key update`,
-    [logId],
-  );
-  return rows[0]!;
 }
 
 /**

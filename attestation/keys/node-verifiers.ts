@@ -57,6 +57,11 @@ export function verifyEd25519InPool(
   });
 }
 
+// In one call and without an object for it, from Node 20.12 on: half the time for the few bytes of a tree's node.
+const oneShot = (crypto as Partial<typeof crypto>).hash;
+
 export function nodeSha256(bytes: Uint8Array): Uint8Array {
-  return crypto.createHash('sha256').update(bytes).digest();
+  return oneShot === undefined
+    ? crypto.createHash('sha256').update(bytes).digest()
+    : Buffer.from(oneShot('sha256', bytes, 'binary'), 'binary');
 }

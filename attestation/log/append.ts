@@ -1,5 +1,4 @@
 import { toHex } from '../../domain/encoding.ts';
-import { treeHash } from '../../domain/log/hash.ts';
 import { appendToStream, type NewEvent } from '../../store/events.ts';
 import { appendBatch } from '../../store/log-append.ts';
 import { readKeys } from '../../store/log-keys.ts';
@@ -10,16 +9,12 @@ import {
   refusePending,
   type PendingEntry,
 } from '../../store/log-pending.ts';
-import { lockHead, LogStoreError } from '../../store/log-state.ts';
 import { withTransaction, type Pool } from '../../store/pool.ts';
-import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { noFaults, type Faults } from './faults.ts';
 import type { LoadedLog } from './load.ts';
 
 /** Entries of one batch: bounds the transaction, not the rate. */
 const BATCH_ENTRIES = 1_024;
-
-const hash = treeHash(nodeSha256);
 
 export interface AppendOptions {
   /** Whether this sequencer can sign with a log key; one that starts waits until it can. Default: with any. */
@@ -62,27 +57,20 @@ export async function appendPending(
 
   const frontier = log.frontier.fork();
   const before = { size: frontier.size, root: log.root };
-  const hashes = fresh.map((entry) => hash.leaf(entry.leaf));
-  const tiles = hashes.flatMap((leafHash) => frontier.append(leafHash));
+  const tiles = fresh.flatMap(({ leafHash }) => frontier.append(leafHash));
   const { size } = frontier;
   const root = frontier.root();
+  const [rootText, at] = [toHex(root), new Date().toISOString()];
   await faults('before_append');
 
   await withTransaction(pool, async (tx) => {
-    const head = await lockHead(tx, logId);
-    if (head.size !== before.size)
-      throw new LogStoreError('head_moved', 'another sequencer moved the head of the log');
-    await appendBatch(tx, {
-      logId,
-      before,
-      after: { size, root },
-      pending: fresh.map((entry, i) => ({ id: entry.id, leafHash: hashes[i]! })),
-      tiles,
-    });
+    await appendBatch(tx, { logId, before, after: { size, root }, pending: fresh, tiles });
     await appendToStream(
       tx,
       `log:${logId}`,
-      fresh.map((entry, i) => appendedEvent(logId, entry, before.size + i, size, root)),
+      fresh.map((entry, i) =>
+        appendedEvent(entry, { logId, index: before.size + i, size, root: rootText, at }),
+      ),
     );
     await faults('before_commit');
   });
@@ -142,32 +130,26 @@ function sortPending(
 }
 
 function appendedEvent(
-  logId: string,
-  entry: PendingEntry,
-  index: number,
-  size: number,
-  root: Uint8Array,
+  { subjectKind, jobId, executionId, cid, owner, visibility }: PendingEntry,
+  { logId, index, size, root, at }: { logId: string; index: number; size: number; root: string; at: string },
 ): NewEvent {
-  const merkleRoot = toHex(root);
   return {
     type: 'transparency.entry_appended',
-    jobId: entry.jobId,
-    executionId: entry.executionId,
-    owner: entry.owner,
-    visibility: entry.visibility,
+    jobId,
+    executionId,
+    owner,
+    visibility,
     payload: {
       log_id: logId,
       log_index: index,
       tree_size: size,
-      ...(entry.executionId === null ? {} : { execution_id: entry.executionId }),
-      ...(entry.jobId === null ? {} : { job_id: entry.jobId }),
-      subject_kind: entry.subjectKind,
-      ...(entry.cid === null
-        ? {}
-        : { [entry.subjectKind === 'job' ? 'summary_cid' : 'ipfs_cid']: entry.cid }),
-      merkle_root: merkleRoot,
-      root: merkleRoot,
-      timestamp: new Date().toISOString(),
+      ...(executionId === null ? {} : { execution_id: executionId }),
+      ...(jobId === null ? {} : { job_id: jobId }),
+      subject_kind: subjectKind,
+      ...(cid === null ? {} : { [subjectKind === 'job' ? 'summary_cid' : 'ipfs_cid']: cid }),
+      merkle_root: root,
+      root,
+      timestamp: at,
     },
   };
 }

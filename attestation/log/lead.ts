@@ -25,7 +25,7 @@ import { checkpointSigners } from './signers.ts';
 import { together } from './together.ts';
 import { askWitnesses, type Witnessing } from './witnesses.ts';
 
-/** At most one checkpoint in this time: under load, batches grow instead of signatures. */
+/** From one batch to the next, so that at most one checkpoint is signed in this time: under load, batches grow instead. */
 const CHECKPOINT_SPACING_MS = 20;
 /** The net below lost notifications. */
 const POLL_MS = 50;
@@ -82,7 +82,6 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
   const tellWaiting = createWaitingCheck(options);
   const holds = (wanted: string) => logKeys.find(wanted) !== undefined;
   const append = async (signal: AbortSignal): Promise<void> => {
-    let lastSigned = -Infinity;
     while (!signal.aborted) {
       const began = performance.now();
       const appended = await appendPending(pool, logId, loaded, { holds, faults });
@@ -91,13 +90,12 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
       if (appended.entries > 0) {
         await publish();
         if (show) progress.shown(loaded.frontier.size);
-        lastSigned = performance.now();
-        tellAppended(options, appended, lastSigned - began);
+        tellAppended(options, appended, performance.now() - began);
       } else {
         await tellWaiting(appended.missingKeys);
         await options.wakeups.next('log', POLL_MS, signal);
       }
-      const spacing = lastSigned + CHECKPOINT_SPACING_MS - performance.now();
+      const spacing = appended.entries > 0 ? began + CHECKPOINT_SPACING_MS - performance.now() : 0;
       if (spacing > 0) await pause(spacing, signal);
     }
   };

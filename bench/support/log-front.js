@@ -6,13 +6,17 @@
  */
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { parseTilePath } from '../../dist/domain/log/tile.js';
+import { byteaArray, textArray } from '../../dist/store/binary-array.js';
 import { openSequencer } from './log-sequencer.js';
 
 /** Of one statement. */
 const MOST_AT_ONCE = 1_024;
+const ANSWERS_AT_ONCE = 32;
 
-process.on('disconnect', () => process.exit(0));
+// By SIGTERM too, or a profile is not written.
+for (const end of ['disconnect', 'SIGTERM']) process.on(end, () => process.exit(0));
 process.on('message', async (/** @type {any} */ { start }) => {
   if (start !== undefined) process.send?.({ ready: true, ...(await open(start)) });
 });
@@ -83,7 +87,6 @@ function createDoor({ pool, logId, keyId, notifier }) {
       queue = queue.slice(MOST_AT_ONCE);
       try {
         const { rows } = await pool.query({
-          name: 'bench put',
           text: `with asked as materialized (
               select a.*, (select e.idx from log_entries e where e.log_id = $1 and e.subject_kind = 'receipt'
                              and e.subject_id = a.subject and e.version = 1) as idx
@@ -91,10 +94,14 @@ function createDoor({ pool, logId, keyId, notifier }) {
             ), put as (
               insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id)
               select $1, 'receipt', subject, 1, leaf, $2 from asked where idx is null
-              on conflict do nothing
             )
             select subject, idx from asked where idx is not null`,
-          values: [logId, keyId, batch.map(({ subject }) => subject), batch.map(({ leaf }) => leaf)],
+          values: [
+            logId,
+            keyId,
+            textArray(batch.map(({ subject }) => subject)),
+            byteaArray(batch.map(({ leaf }) => leaf)),
+          ],
         });
         notifier.notify('log');
         // It was not waited for, so it was answered before: a checkpoint covers it.
@@ -124,7 +131,11 @@ function createDoor({ pool, logId, keyId, notifier }) {
         values: [logId, answeredTo, upTo],
       });
       answeredTo = upTo;
-      for (const { idx, subject_id: subject } of rows) answer(subject, idx);
+      for (let i = 0; i < rows.length; i++) {
+        // In between, the sequencer, which shares this thread here only, goes on.
+        if (i % ANSWERS_AT_ONCE === ANSWERS_AT_ONCE - 1) await immediate();
+        answer(rows[i].subject_id, rows[i].idx);
+      }
     }
     answering = false;
   }

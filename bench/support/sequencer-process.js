@@ -4,7 +4,8 @@
  */
 import { openSequencer } from './log-sequencer.js';
 
-process.on('disconnect', () => process.exit(0));
+// By SIGTERM too, or a profile is not written.
+for (const end of ['disconnect', 'SIGTERM']) process.on(end, () => process.exit(0));
 process.on('message', async (/** @type {any} */ { start }) => {
   if (start === undefined) return;
   const { logId, keyId } = await openSequencer(start);

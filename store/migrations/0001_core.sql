@@ -459,7 +459,9 @@ create table log_pending (
   -- Why it will never be an entry: its subject stands in the log with another leaf.
   refused text,
   created_at timestamptz not null default now(),
-  unique (log_id, subject_kind, subject_id, version)
+  -- What differs first stands first. And what is pending is then read by id alone: a way by `log_id` goes through every
+  -- dead row since the last vacuum.
+  unique (subject_id, version, subject_kind, log_id)
 );
 -- The entries `key/<key_id>/1` (a key starts) and `key/<key_id>/2` (it has ended), from when they became pending on.
 create table key_entries (
@@ -478,19 +480,22 @@ create table key_entries (
 -- Nothing becomes pending under a key whose end entry was made: an end entry is really the last of its key, and an ended
 -- execution always has an entry to come. Who makes an end entry takes the same lock alone (store/log-keys.ts).
 create function refuse_ended_keys() returns trigger language plpgsql as $$
-declare ended text;
+declare k record;
 begin
-  perform pg_advisory_xact_lock_shared(hashtextextended('beacon key ' || k.log_id || ' ' || k.key_id, 0))
-  from (select distinct log_id, key_id from added where subject_kind <> 'key' order by log_id, key_id) k;
-  select a.key_id into ended from added a
-  join beacon.key_entries k on k.log_id = a.log_id and k.key_id = a.key_id and k.version = 2
-  where a.subject_kind <> 'key' limit 1;
-  if ended is not null then
-    raise exception 'the key % has ended', ended using errcode = 'BK001';
-  end if;
-  if exists (select from added a join beacon.log_state s on s.log_id = a.log_id where s.closed_at is not null) then
-    raise exception 'the log was closed' using errcode = 'BK002';
-  end if;
+  -- The rows are gone through once: they may be many, their keys are few.
+  for k in select log_id, key_id, bool_or(subject_kind <> 'key') as signs from added group by 1, 2 order by 1, 2 loop
+    if k.signs then
+      perform pg_advisory_xact_lock_shared(hashtextextended('beacon key ' || k.log_id || ' ' || k.key_id, 0));
+      perform from beacon.key_entries e where e.log_id = k.log_id and e.key_id = k.key_id and e.version = 2;
+      if found then
+        raise exception 'the key % has ended', k.key_id using errcode = 'BK001';
+      end if;
+    end if;
+    perform from beacon.log_state s where s.log_id = k.log_id and s.closed_at is not null;
+    if found then
+      raise exception 'the log was closed' using errcode = 'BK002';
+    end if;
+  end loop;
   return null;
 end $$;
 create trigger log_pending_keys after insert on log_pending
@@ -509,10 +514,43 @@ create table log_entries (
   execution_id uuid,
   appended_at timestamptz not null default now(),
   primary key (log_id, idx),
-  unique (log_id, subject_kind, subject_id, version)
+  unique (subject_id, version, subject_kind, log_id)
 );
+create index log_entries_keys on log_entries (log_id, subject_id, version) where subject_kind = 'key';
 create index log_entries_cid on log_entries (cid) where cid is not null;
 create index log_entries_execution on log_entries (execution_id) where execution_id is not null;
+-- The next pending entries in the order of their ids, of keys that have started in the log. Which those are
+-- is read from the log itself with every batch: what one process believes of keys decides nothing. The first log key has no
+-- start entry. `repeated`: its subject stands in the log already, with this leaf or (false) another.
+-- As with `give_positions`, its plans must not depend on how large the tables were: a walk along the key, which also passes
+-- over the dead rows of what was taken, and no other way.
+create function next_pending(the_log text, most int)
+  returns table (id bigint, subject_kind text, subject_id text, version int, leaf_hash bytea, key_id text, cid text, job_id text,
+    execution_id uuid, owner text, visibility text, repeated boolean, key_ended boolean)
+  language plpgsql stable set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off
+  set enable_mergejoin = off set enable_sort = off as $$
+#variable_conflict use_column
+begin
+  return query
+  with started as materialized (
+    select subject_id as key_id, bool_or(version = 2) as ended from log_entries
+    where log_id = the_log and subject_kind = 'key' group by subject_id
+    union all
+    select s.vkey_id, false from log_state s where s.log_id = the_log and s.vkey_id is not null and not exists (
+      select from log_entries e where e.log_id = the_log and e.subject_kind = 'key' and e.subject_id = s.vkey_id)
+  )
+  select p.id, p.subject_kind, p.subject_id, p.version, sha256('\x00'::bytea || p.leaf), p.key_id, p.cid, p.job_id,
+         p.execution_id, p.owner, p.visibility,
+         (select e.leaf = p.leaf from log_entries e
+          where e.subject_id = p.subject_id and e.version = p.version and e.subject_kind = p.subject_kind
+            -- So written, it is no way into the table: in an empty one the planner cannot tell it from the subject's.
+            and (e.log_id = p.log_id) is true),
+         k.ended
+  from log_pending p join started k on k.key_id = p.key_id
+  where p.log_id = the_log and p.refused is null
+  order by p.id limit most;
+end
+$$;
 -- Full tiles of height 8 only; partial tiles are derived by a range read. `root` is the tile's own subtree root.
 create table log_tiles (
   log_id text not null,
