@@ -1,6 +1,7 @@
 // How long an inclusion proof takes in a small and in a large log, what the tiles take on disk, and whether the memory of
 // the sequencer grows with the log.
-// npm run bench:proofs   (10 minutes and more; -- --proofs or --memory: only that; --full: five times the appends)
+// npm run bench:proofs   (-- --proofs, --memory or --beside: only that; --full: five times the appends)
+// Beside intake: what proofs cost those who submit jobs, on the whole stack.
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -13,6 +14,7 @@ import { median, percentile, residentMib } from './support/measure.js';
 import { benchDatabase, benchPostgres } from './support/postgres.js';
 import { startChild } from './support/processes.js';
 import { atMost, runProgram } from './support/program.js';
+import { measureBeside } from './support/proofs-beside.js';
 import { loadTiles } from './support/tile-loader.js';
 
 const LIMIT_MS = 900_000;
@@ -33,9 +35,14 @@ const TILE_BYTES_BAR = 40;
 const MEMORY_BAR = 0.1;
 
 const { values: wanted } = parseArgs({
-  options: { proofs: { type: 'boolean' }, memory: { type: 'boolean' }, full: { type: 'boolean' } },
+  options: {
+    proofs: { type: 'boolean' },
+    memory: { type: 'boolean' },
+    beside: { type: 'boolean' },
+    full: { type: 'boolean' },
+  },
 });
-const isAll = wanted.proofs !== true && wanted.memory !== true;
+const isAll = wanted.proofs !== true && wanted.memory !== true && wanted.beside !== true;
 const hash = treeHash(nodeSha256);
 
 await runProgram(
@@ -44,6 +51,7 @@ await runProgram(
     const server = program.use(await benchPostgres());
     if (isAll || wanted.proofs === true) await measureProofs(program, server);
     if (isAll || wanted.memory === true) await measureMemory(program, server);
+    if (isAll || wanted.beside === true) await measureBeside(program, server);
   },
 );
 

@@ -33,6 +33,49 @@ test('a bundle gets the same verdict as with Node, whole or with anything altere
   }
 });
 
+test('a check runs a few times, however many texts a signature is tried over, and keys are imported once for all', async () => {
+  let [runs, imports, verified] = [0, 0, 0];
+  const counting: WebCrypto = {
+    importKey: (...args) => {
+      imports++;
+      return subtle.importKey(...args);
+    },
+    verify: (...args) => {
+      verified++;
+      return subtle.verify(...args);
+    },
+  };
+  const verdict = await withWebCrypto(
+    (verifiers) => {
+      runs++;
+      return verifyBundle(signed.job, signed.trust, { verifiers, verifySpec: specVerifier(verifiers) });
+    },
+    counting,
+    portableVerifiers,
+  );
+  // Signed over one of the last texts that are tried, which no receipt agrees with until it is found.
+  expect(verdict).toMatchObject({ ok: true, specForm: 'V0' });
+  expect(runs).toBeLessThanOrEqual(4);
+  expect(imports).toBeLessThan(verified);
+});
+
+test('a hash that is asked again of other bytes is computed again', async () => {
+  const bytes = Uint8Array.of(1);
+  const seen: string[] = [];
+  await judged((verifiers) => {
+    bytes[0]!++;
+    seen.push(Buffer.from(verifiers.sha256(bytes)).toString('hex'));
+    return verifiers.verifyEd25519(new Uint8Array(32), bytes, new Uint8Array(64)) && seen.length < 3;
+  });
+  const hashes = seen.map((_, i) =>
+    crypto
+      .createHash('sha256')
+      .update(Uint8Array.of(i + 2))
+      .digest('hex'),
+  );
+  expect(seen).toEqual(hashes);
+});
+
 test('a signature is only good when the browser said so', async () => {
   const never: WebCrypto = { ...subtleOf(), verify: () => Promise.resolve(false) };
   expect(await verdictOf(signed.execution, never)).toMatchObject({ ok: false });

@@ -1,4 +1,4 @@
-import { toHex } from './encoding.ts';
+import { equalBytes, toHex } from './encoding.ts';
 import type { Verifiers } from './crypto.ts';
 import { ed25519Spki } from './log/vkey.ts';
 import { p256Point } from './p256-spki.ts';
@@ -38,41 +38,102 @@ export async function withWebCrypto<T>(
   subtle: WebCrypto,
   portable: Verifiers,
 ): Promise<T> {
-  const judged = new Map<string, boolean>();
+  const judged = new Judged();
+  const hashes = new RepeatedHashes(portable.sha256);
   for (;;) {
-    const asked = new Map<string, Asked>();
+    const asked: Asked[] = [];
     const look = (one: Asked): boolean => {
-      const { algorithm, spki, message, signature } = one;
-      const id = [algorithm, toHex(spki), toHex(signature), toHex(portable.sha256(message))].join(' ');
-      const known = judged.get(id);
-      if (known === undefined) asked.set(id, one);
-      return known ?? true;
+      const known = judged.get(one);
+      if (known !== undefined) return known;
+      asked.push(one);
+      // A signature that does not hold over one text is tried over others, one of which may be meant: by saying no to those
+      // that nobody judged, all of them are noted in one run instead of each in its own.
+      return !judged.failed(one);
     };
+    hashes.again();
     const answer = check({
-      sha256: portable.sha256,
+      sha256: (bytes) => hashes.of(bytes),
       verifyEd25519: (key, message, signature) =>
         key.length === 32 && look({ algorithm: 'Ed25519', spki: ed25519Spki(key), message, signature }),
       verifyP256: (spki, message, signature) => look({ algorithm: 'ECDSA', spki, message, signature }),
     });
-    if (asked.size === 0) return answer;
-    await Promise.all(
-      [...asked].map(async ([id, one]) => judged.set(id, await judge(one, subtle, portable))),
-    );
+    if (asked.length === 0) return answer;
+    const keys = new Map<string, Promise<object>>();
+    await Promise.all(asked.map(async (one) => judged.add(one, await judge(one, keys, subtle, portable))));
   }
 }
 
-async function judge(one: Asked, subtle: WebCrypto, portable: Verifiers): Promise<boolean> {
+/** What was judged, found again by all of its bytes. */
+class Judged {
+  readonly #bySignature = new Map<string, { one: Asked; holds: boolean }[]>();
+
+  #of({ algorithm, spki, signature }: Asked): { one: Asked; holds: boolean }[] {
+    const all = this.#bySignature.get(toHex(signature)) ?? [];
+    return all.filter(({ one }) => one.algorithm === algorithm && equalBytes(one.spki, spki));
+  }
+
+  get(asked: Asked): boolean | undefined {
+    return this.#of(asked).find(({ one }) => equalBytes(one.message, asked.message))?.holds;
+  }
+
+  /** It does not hold over some other message. */
+  failed(asked: Asked): boolean {
+    return this.#of(asked).some(({ holds }) => !holds);
+  }
+
+  add(one: Asked, holds: boolean): void {
+    const id = toHex(one.signature);
+    this.#bySignature.set(id, [...(this.#bySignature.get(id) ?? []), { one, holds }]);
+  }
+}
+
+/** The hashes of one run of a check are those of the run before, nearly always: they are compared, not computed. */
+class RepeatedHashes {
+  readonly #sha256: Verifiers['sha256'];
+  readonly #known: { bytes: Uint8Array; digest: Uint8Array }[] = [];
+  #at = 0;
+
+  constructor(sha256: Verifiers['sha256']) {
+    this.#sha256 = sha256;
+  }
+
+  again(): void {
+    this.#at = 0;
+  }
+
+  of(bytes: Uint8Array): Uint8Array {
+    const known = this.#known[this.#at++];
+    if (known !== undefined && equalBytes(known.bytes, bytes)) return known.digest.slice();
+    const digest = this.#sha256(bytes);
+    // Copies: what a caller does with its own bytes afterwards must not change what they are compared with.
+    this.#known[this.#at - 1] ??= { bytes: bytes.slice(), digest: digest.slice() };
+    return digest;
+  }
+}
+
+/** `keys`: those that were imported for what is judged together, each once. */
+async function judge(
+  one: Asked,
+  keys: Map<string, Promise<object>>,
+  subtle: WebCrypto,
+  portable: Verifiers,
+): Promise<boolean> {
   const { algorithm, spki, message, signature } = one;
+  const imported = (by: { name: string; namedCurve?: string }): Promise<object> => {
+    const id = `${algorithm} ${toHex(spki)}`;
+    const key = keys.get(id) ?? subtle.importKey('spki', owned(spki), by, false, ['verify']);
+    keys.set(id, key);
+    return key;
+  };
   try {
     if (algorithm === 'Ed25519') {
-      const key = await subtle.importKey('spki', owned(spki), { name: 'Ed25519' }, false, ['verify']);
+      const key = await imported({ name: 'Ed25519' });
       return await subtle.verify({ name: 'Ed25519' }, key, owned(signature), owned(message));
     }
     if (p256Point(spki) === undefined) return false;
     const raw = rawSignature(signature);
     if (raw === undefined) return false;
-    const curve = { name: 'ECDSA', namedCurve: 'P-256' };
-    const key = await subtle.importKey('spki', owned(spki), curve, false, ['verify']);
+    const key = await imported({ name: 'ECDSA', namedCurve: 'P-256' });
     return await subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, key, owned(raw), owned(message));
   } catch {
     // An algorithm that this browser does not know, or a key that is no key: the portable code tells which.

@@ -1,0 +1,130 @@
+/** For `bench:proofs`: what 500 proofs a second cost the intake of jobs, at half of its peak and at its peak. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { generateReceiptKey } from '../../dist/attestation/keys/receipt-key.js';
+import { openLog } from '../../dist/attestation/log/open.js';
+import { registerFirstReceiptKey } from '../../dist/attestation/log/receipt-keys.js';
+import { createPool } from '../../dist/store/pool.js';
+import { median } from './measure.js';
+import { benchDatabase } from './postgres.js';
+import { benchTemporal, startBeacon, startChild } from './processes.js';
+
+const ENTRIES = 20_000;
+const LOT = 2_000;
+const LEAF_BYTES = 600;
+const ROUNDS = 3;
+const WARM_UP_MS = 6_000;
+const PHASE_MS = 6_000;
+const PHASE_REQUESTS = 20_000;
+const FLOOD_CONNECTIONS = 64;
+const STEADY_CONNECTIONS = 256;
+const PROOFS = { rate: 500, connections: 64 };
+/** Issue bars. */
+const ACCEPTED_BAR = 0.98;
+const ACK_BAR = 1.25;
+
+export async function measureBeside({ use, report, say, signal }, server) {
+  const { folder } = server;
+  const { url } = use(await benchDatabase(server));
+  const temporal = use(await benchTemporal(folder));
+  const env = {
+    DATABASE_URL: url,
+    TEMPORAL_ADDRESS: temporal.address,
+    HTTP_PORT: '0',
+    BACKLOG_LIMIT: '10000000',
+  };
+  use(await startBeacon('relay', { folder, env }));
+  const api = use(await startBeacon('serve', { folder, env }));
+  const port = Number(new URL(api.url).port);
+  const size = await fillLog(url, signal);
+  const child = (name) =>
+    use(startChild(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), { name, folder }));
+  const [load, proofs] = [child('load-process'), child('proof-load')];
+
+  const submit = async (kind, options) => {
+    signal.throwIfAborted();
+    const count = options.rate === undefined ? PHASE_REQUESTS : Math.ceil((options.rate * PHASE_MS) / 800);
+    load.send({ prepare: count });
+    await load.next((message) => message.prepared !== undefined, 120_000);
+    await server.query('checkpoint');
+    return async (beside) => {
+      const asked = proofs.next((message) => message.done === true, 120_000);
+      if (beside) proofs.send({ ask: { port, ms: options.ms, size, ...PROOFS } });
+      load.send({ [kind]: { port, ...options } });
+      const { answers, seconds, p99 } = await load.next((message) => message.done, 120_000);
+      const proved = beside ? await asked : undefined;
+      if (!beside) asked.catch(() => undefined);
+      return { rate: (answers[202] ?? 0) / seconds, p99, answers, proved };
+    };
+  };
+  const inTurns = async (kind, options) => {
+    const [without, beside] = [[], []];
+    for (let round = 0; round < ROUNDS; round++) {
+      without.push(await (await submit(kind, options))(false));
+      beside.push(await (await submit(kind, options))(true));
+      const { answers, p50, p99 } = beside.at(-1).proved;
+      say(
+        `${kind}: ${without.at(-1).rate.toFixed(0)}/s, p99 ${without.at(-1).p99.toFixed(0)} ms; with proofs ${beside.at(-1).rate.toFixed(0)}/s, p99 ${beside.at(-1).p99.toFixed(0)} ms; proofs ${JSON.stringify(answers)}, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
+      );
+    }
+    const of = (rounds, key) => median(rounds.map((round) => round[key]));
+    return {
+      rate: [of(without, 'rate'), of(beside, 'rate')],
+      p99: [of(without, 'p99'), of(beside, 'p99')],
+      proofs: median(beside.map(({ proved }) => (proved.answers[200] ?? 0) / proved.seconds)),
+    };
+  };
+
+  await (
+    await submit('flood', { connections: FLOOD_CONNECTIONS, ms: WARM_UP_MS })
+  )(true);
+  const peak = await inTurns('flood', { connections: FLOOD_CONNECTIONS, ms: PHASE_MS });
+  const ratioOf = ([before, after]) => ({ peer: before, ratio: after / before });
+  report('accepted_at_peak_beside_proofs', peak.rate[1], 'jobs/s', ratioOf(peak.rate));
+  report('proofs_at_peak', peak.proofs, 'proofs/s');
+
+  const rate = peak.rate[0] / 2;
+  const half = await inTurns('poisson', { connections: STEADY_CONNECTIONS, ms: PHASE_MS, rate });
+  const accepted = ratioOf(half.rate);
+  report('accepted_at_half_beside_proofs', half.rate[1], 'jobs/s', {
+    ...accepted,
+    bar: ACCEPTED_BAR,
+    ok: accepted.ratio > ACCEPTED_BAR,
+  });
+  const ack = ratioOf(half.p99);
+  report('ack_p99_at_half_beside_proofs', half.p99[1], 'ms', {
+    ...ack,
+    bar: ACK_BAR,
+    ok: ack.ratio < ACK_BAR,
+  });
+  report('proofs_at_half', half.proofs, 'proofs/s', {
+    bar: 0.95 * PROOFS.rate,
+    ok: half.proofs >= 0.95 * PROOFS.rate,
+  });
+}
+
+/** Entries for the relay's sequencer to take in; resolves with the size of the log once they are shown. */
+async function fillLog(databaseUrl, signal) {
+  const pool = createPool({ databaseUrl, name: 'bench' });
+  try {
+    const { logId } = await openLog(pool);
+    const key = generateReceiptKey();
+    await registerFirstReceiptKey(pool, logId, key);
+    for (let put = 0; put < ENTRIES; put += LOT) {
+      const ids = Array.from({ length: LOT }, () => randomUUID());
+      await pool.query(
+        `insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, execution_id)
+         select $1, 'receipt', id, 1, leaf, $2, id::uuid from unnest($3::text[], $4::bytea[]) as p (id, leaf)`,
+        [logId, key.id, ids, ids.map(() => randomBytes(LEAF_BYTES))],
+      );
+    }
+    for (;;) {
+      const { rows } = await pool.query('select published from log_state where log_id = $1', [logId]);
+      if (rows[0].published > ENTRIES) return rows[0].published;
+      await delay(50, undefined, { signal });
+    }
+  } finally {
+    await pool.end();
+  }
+}
