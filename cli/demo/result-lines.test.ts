@@ -37,6 +37,21 @@ test('a region that nobody verified is said to be one that was asked for', () =>
   expect(cautions(boxed, screen).join('\n')).toMatch(/^REGIONS AS ASKED FOR/);
 });
 
+test('a region that a provider claimed is said to be no more than that', () => {
+  const claimed = results.map((result) => ({ ...result, isolation: null, backend: 'golem' }));
+  expect(cautions(claimed, screen).join('\n')).toMatch(/^REGIONS AS CLAIMED/);
+});
+
+test('several models are told apart', () => {
+  const [us, eu] = results as [ExecutionResult, ExecutionResult];
+  const two = [
+    { ...us, model: 'a' },
+    { ...eu, model: 'b', answer: us.answer },
+  ];
+  expect(resultLines(two, screen)[1]).toMatch(/^US +a +local/);
+  expect(answerLines(two, screen)).toEqual(['Answers', '   US a, EU b: from US']);
+});
+
 test('regions with the same answer stand together', () => {
   const [us, eu, apac] = results as [ExecutionResult, ExecutionResult, ExecutionResult];
   const lines = answerLines(

@@ -13,10 +13,12 @@ export interface ExecutionResult {
   execution_id: string;
   region: string | null;
   region_verified: boolean;
+  model: string | null;
   question: string | null;
   question_index: number | null;
   answer: string | null;
   failure: string | null;
+  backend: string | null;
   provider: string | null;
   isolation: string | null;
   image: string | null;
@@ -41,10 +43,12 @@ function resultOf(receipt: ExecutionReceipt, cid: string, logIndex: number): Exe
     execution_id: receipt.execution_id,
     region: receipt.region?.requested ?? null,
     region_verified: receipt.region?.verified ?? false,
+    model: receipt.model ?? null,
     question: receipt.question?.text ?? null,
     question_index: receipt.question?.index ?? null,
     answer: receipt.output?.inline ?? null,
     failure: receipt.failure?.code ?? null,
+    backend: receipt.backend,
     provider: receipt.provider,
     isolation: receipt.isolation,
     image: receipt.image_executed ?? receipt.image_requested,
@@ -58,6 +62,7 @@ function resultOf(receipt: ExecutionReceipt, cid: string, logIndex: number): Exe
 
 const COLUMNS: readonly Column[] = [
   { title: 'REGION' },
+  { title: 'MODEL' },
   { title: 'Q', align: 'right' },
   { title: 'PROVIDER', shrinkTo: 8 },
   { title: 'ISOLATION' },
@@ -75,9 +80,10 @@ export function resultLines(
 ): string[] {
   const rows = results.map((result) => [
     printable(result.region ?? '-'),
+    printable(result.model ?? ''),
     result.question_index === null ? '' : String(result.question_index + 1),
     printable(result.provider ?? '-'),
-    printable(result.isolation ?? '-'),
+    printable(result.isolation ?? ''),
     printable(result.image ?? '-'),
     result.duration_ms === null ? '-' : duration(result.duration_ms),
     result.outcome === 'completed' ? '' : result.outcome,
@@ -95,10 +101,13 @@ export function resultLines(
   return [colours.dim(head), ...lines.map((line) => line.replace(/verified$/, colours.green('verified')))];
 }
 
-/** The answers side by side: regions that gave the same one stand together. */
+/** The answers side by side: regions (and models, where there are several) that gave the same one stand together. */
 export function answerLines(results: readonly ExecutionResult[], { io }: Pick<Context, 'io'>): string[] {
   const width = io.stdout.isTty ? io.stdout.columns() - 1 : Infinity;
   const questions = [...new Set(results.map(({ question_index: index }) => index))];
+  const models = new Set(results.map(({ model }) => model)).size;
+  const who = ({ region, model }: ExecutionResult): string =>
+    printable([region ?? '-', ...(models > 1 && model !== null ? [model] : [])].join(' '));
   return questions.flatMap((index) => {
     const asked = results.filter(({ question_index: of }) => of === index);
     const byAnswer = new Map<string, ExecutionResult[]>();
@@ -110,8 +119,7 @@ export function answerLines(results: readonly ExecutionResult[], { io }: Pick<Co
     return [
       title,
       ...[...byAnswer].map(([answer, by]) => {
-        const regions = by.map(({ region }) => printable(region ?? '-')).join(', ');
-        return `   ${regions}: ${printable(answer)}`;
+        return `   ${by.map(who).join(', ')}: ${printable(answer)}`;
       }),
     ].map((line) => cut(line, width));
   });
@@ -140,12 +148,12 @@ export function cautions(
       '  For a sandbox install bubblewrap, Docker or Podman; `beacon doctor` says how.',
     );
   }
-  if (results.some(({ region, region_verified }) => region !== null && !region_verified)) {
-    lines.push(
-      results.every(({ provider }) => provider?.startsWith('local') ?? true)
-        ? 'REGIONS AS ASKED FOR: one machine played them all; the receipts say so.'
-        : 'REGIONS AS CLAIMED: providers say where they are, and nobody looked; the receipts say so.',
-    );
+  const unverified = results.filter(({ region, region_verified: seen }) => region !== null && !seen);
+  if (unverified.some(({ backend }) => backend === 'local')) {
+    lines.push('REGIONS AS ASKED FOR: one machine played them all; the receipts say so.');
+  }
+  if (unverified.some(({ backend }) => backend === 'golem')) {
+    lines.push('REGIONS AS CLAIMED: providers said where they are and nobody looked; the receipts say so.');
   }
   return lines;
 }
