@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome, Step, Talks, Work } from '../backend.ts';
-import { decimalOf, times } from '../../domain/money/decimal.ts';
+import { add, decimalOf, times } from '../../domain/money/decimal.ts';
 import {
   judgeRegion,
   type RegionClaim,
@@ -309,9 +309,11 @@ const NOT_NEGOTIATING = {
   demandLost: () => undefined,
 };
 
+/** Exact: hours are rounded up to hundredths. */
 function worstCase({ caps }: GolemSettings, rentalMs: number, threads: number): string {
-  const hours = rentalMs / 3_600_000;
-  return times(decimalOf(caps.start + hours * (caps.envHour + caps.cpuHour * threads)), HEADROOM);
+  const hours = Math.ceil(rentalMs / 36_000) / 100;
+  const anHour = add(decimalOf(caps.envHour), times(decimalOf(caps.cpuHour), threads));
+  return times(add(decimalOf(caps.start), times(anHour, hours)), HEADROOM);
 }
 
 /** With microseconds that nobody else chooses. */

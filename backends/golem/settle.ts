@@ -1,8 +1,11 @@
 /** The end of an agreement: the provider's work first, then the agreement, then its bill. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Paid, Watched } from './payments.ts';
 import type { RecordedIds } from './release.ts';
 import { endAgreement } from './release.ts';
 import type { Rest } from './rest.ts';
+
+const END_AGAIN_MS = 500;
 
 export interface SettleRequest {
   ids: RecordedIds;
@@ -22,15 +25,28 @@ export async function settle(rest: Rest, request: SettleRequest): Promise<Settle
     // The agreement's end ends the activity too, so neither waits for the other.
     const [, ended] = await Promise.allSettled([
       ids.activity === undefined ? undefined : rest.destroyActivity(ids.activity),
-      endAgreement(rest, agreement),
+      endedWithin(invoiceMs, () => endAgreement(rest, agreement)),
     ]);
-    if (ended.status === 'rejected') return { state: 'unknown' };
-    if (invoiceMs === 0) return { state: 'unknown' };
+    if (ended.status === 'rejected' || invoiceMs === 0) return { state: 'unknown' };
     request.heartbeat('awaiting invoice');
     const paid = await before(invoiceMs, watched.invoice);
     return paid ?? { state: 'unknown' };
   } finally {
     watched.stop();
+  }
+}
+
+/** Again while yagna is away for a moment: without its end there is no invoice. */
+async function endedWithin(ms: number, end: () => Promise<unknown>): Promise<void> {
+  const until = performance.now() + ms - END_AGAIN_MS;
+  for (;;) {
+    try {
+      await end();
+      return;
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await delay(END_AGAIN_MS);
+    }
   }
 }
 

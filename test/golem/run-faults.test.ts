@@ -64,6 +64,13 @@ describe.concurrent('what providers do wrong with an agreement', () => {
     await stand.closed('0.1');
   });
 
+  it('an image without what the wrapper needs is unsuitable, whoever runs it', async () => {
+    const images = [{ tag: 'beacon/worker:latest', without: ['timeout'] }];
+    await using stand = await faultStand([good()], {}, { images });
+    expect(failedWith(await stand.run())).toMatch(/^image_unsuitable: /);
+    await stand.closed('0.1');
+  });
+
   it('a provider that says that the wrapper failed, when it did not, is not believed about the program', async () => {
     await using stand = await faultStand([bad({ at: 'run', do: 'fail', exit: 5 }), good()]);
     expect(failedWith(await stand.run())).toMatch(/^provider_lost: run failed: .*code 5/);
