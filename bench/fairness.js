@@ -21,7 +21,7 @@ const LOOK_MS = 10;
 const ENDED_WITHIN_MS = 120_000;
 /** So many of the flood must still wait at the end, or nothing was shown. */
 const FLOOD_LEFT = 1_000;
-/** Issue bar. */
+/** Bar. */
 const RATIO_BAR = 2;
 
 const seconds = (/** @type {number[]} */ times) => times.map((ms) => (ms / 1_000).toFixed(2)).join(', ');

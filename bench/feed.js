@@ -25,7 +25,7 @@ const RELEASE_MS = 15_000;
 const PAYLOAD_TEXT = 'what happened to an execution, told at the length of a long error message '.repeat(8);
 const HISTORY_EVENTS = 4_000;
 const HISTORY_TEXT = 'h'.repeat(4_000);
-/** Issue bar. */
+/** Bar. */
 const ARRIVAL_BAR_MS = 100;
 
 await runProgram({ name: 'bench_feed', limitMs: LIMIT_MS }, async ({ use, report, say, signal }) => {

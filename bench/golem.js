@@ -15,7 +15,7 @@ const EXECUTIONS = Number(process.env.BENCH_GOLEM_EXECUTIONS ?? 1_000);
 const WARM_UP = 200;
 /** One after the other, for the time of one. */
 const ALONE = 40;
-/** Issue bars. */
+/** Bars. */
 const GROWTH_BAR = 0.2;
 const OWN_BAR_MS = 300;
 

@@ -21,7 +21,7 @@ const MEMORY_EXECUTIONS = 10_000;
 /** Executions of a job in the memory run: many small jobs would take several times as long. */
 const MEMORY_JOB = 18;
 const SAMPLE_MS = 1_000;
-/** Issue bars. */
+/** Bars. */
 const RATIO_BAR = 0.5;
 const ADDED_BAR_MS = 25;
 const WORKER_BAR_MIB = 400;

@@ -29,7 +29,7 @@ const APPENDS_FULL = 5e6;
 const LOT = 10_000;
 const AHEAD = 2 * LOT;
 const LEAF_BYTES = 600;
-/** Issue bars. */
+/** Bars. */
 const GROWTH_BAR = 2;
 const TILE_BYTES_BAR = 40;
 const MEMORY_BAR = 0.1;

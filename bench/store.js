@@ -13,7 +13,7 @@ const SMALL = 10_000;
 const SAMPLES = 1_000;
 const WARM_UP = 30;
 const LIVES = 500;
-/** Issue bar: p99 in the large database against that in the small one. */
+/** Bar: p99 in the large database against that in the small one. */
 const RATIO_BAR = 2;
 
 const jobs = Number(process.argv.find((word) => word.startsWith('--jobs='))?.slice(7) ?? LARGE);

@@ -19,7 +19,7 @@ const STEADY_MS = 12_000;
 const REST_MS = 5_000;
 const SETTLE_MS = 60_000;
 const SUBMITS_OF_MEMORY = 20_000;
-/** Issue bars. */
+/** Bars. */
 const RATIO_BAR = 2;
 const ACK_BAR_MS = 50;
 const REST_BAR_MIB = 150;

@@ -13,7 +13,7 @@ import { atMost, runProgram } from './support/program.js';
 
 const LIMIT_MS = 180_000;
 const ROUNDS = 9;
-/** Issue bars. */
+/** Bars. */
 const FIRST_BAR_MS = 50;
 const COMMAND_BAR_MS = 400;
 
