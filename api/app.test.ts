@@ -162,7 +162,7 @@ describe('health', () => {
         {
           name: 'temporal',
           required: false,
-          check: () => Promise.reject<void>(new Error('secret host refused')),
+          check: (): Promise<undefined> => Promise.reject(new Error('secret host refused')),
         },
       ],
     });
