@@ -43,6 +43,8 @@ export type FaultStage = ProviderFault['at'];
 export interface ProviderFaults {
   add(fault: ProviderFault): void;
   clear(): void;
+  /** Those with a number of times that did not all happen yet. */
+  left(): ProviderFault[];
   /** The first fault of this stage that is left, and one time fewer of it. */
   take<S extends FaultStage>(stage: S): Extract<ProviderFault, { at: S }> | null;
 }
@@ -52,6 +54,7 @@ export function createProviderFaults(scripted: ProviderFault[]): ProviderFaults 
   return {
     add: (fault) => void faults.push({ ...fault }),
     clear: () => void (faults = []),
+    left: () => faults.filter(({ times }) => times !== undefined && times > 0),
     take<S extends FaultStage>(stage: S) {
       const found = faults.find(({ at, times }) => at === stage && times !== 0);
       if (found?.times !== undefined) found.times--;

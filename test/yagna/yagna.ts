@@ -57,6 +57,8 @@ export interface Yagna extends AsyncDisposable {
   /** A provider ends its approved agreements. */
   terminate(provider: string, reason: TerminationReason): void;
   /** Nobody listens at the port any more. */
+  /** Faults of providers that were to happen a number of times and did not all happen yet. */
+  faultsLeft(): ProviderFault[];
   down(): Promise<void>;
   /** Listens again at the same port; a daemon that forgets has lost its demands and bound services. */
   up(options?: { forget?: boolean }): Promise<void>;
@@ -173,6 +175,7 @@ export async function startYagna(options: YagnaOptions = {}): Promise<Yagna> {
     books: () => keepBooks({ agreements, activities, allocations, demands, documents, bound: gsb.bound }),
     fault: (where: string, fault: EndpointFault | ProviderFault) =>
       scriptFault(where, fault, endpointFaults, named),
+    faultsLeft: () => providers.flatMap((provider) => provider.faults.left()),
     heal() {
       endpointFaults.clear();
       for (const provider of providers) {
