@@ -10,3 +10,10 @@ const NEGOTIATING: readonly string[] = ['golem'];
 export function negotiates(kind: string): boolean {
   return NEGOTIATING.includes(kind);
 }
+
+/** Kinds whose places belong to strangers, who can read what they run: a private job goes there only when it names them. */
+const STRANGE: readonly string[] = ['golem'];
+
+export function isOfStrangers(kind: string): boolean {
+  return STRANGE.includes(kind);
+}

@@ -56,6 +56,14 @@ describe('the plan of a job', () => {
     ]);
   });
 
+  it('sends a private job to strangers only where the job names them', () => {
+    const hidden = { visibility: 'private' };
+    expect(plan({}, { regions: ['US'] }).backends).toEqual({ US: ['local', 'golem'] });
+    expect(plan(hidden, { regions: ['US'] }).backends).toEqual({ US: ['local'] });
+    expect(plan(hidden, { regions: ['US'], backends: ['golem'] }).backends).toEqual({ US: ['golem'] });
+    expect(() => plan(hidden, { regions: ['CA'] })).toThrow(refusal('constraints.backends'));
+  });
+
   it('refuses a model that has no region in common with the job', () => {
     expect(() => plan({ models: [{ id: 'a', regions: ['CA'] }] })).toThrow(refusal('models[0].regions'));
   });

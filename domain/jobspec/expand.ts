@@ -1,3 +1,4 @@
+import { isOfStrangers } from '../backend-kinds.ts';
 import { LIMITS } from '../limits.ts';
 import { JobSpecError } from './error.ts';
 import type { Plan } from './plan.ts';
@@ -5,7 +6,7 @@ import type { Region } from './region.ts';
 import type { JobSpec } from './spec.ts';
 
 /** What a plan is made of. */
-type Planned = Pick<JobSpec, 'constraints' | 'models' | 'questions'>;
+type Planned = Pick<JobSpec, 'constraints' | 'models' | 'questions' | 'visibility'>;
 
 /** What the operator's settings add to a job's plan. */
 export interface PlanSettings {
@@ -76,7 +77,7 @@ function expand({ constraints, models, questions }: Planned): Plan['executions']
   );
 }
 
-function chooseBackends({ constraints }: Planned, settings: PlanSettings): Plan['backends'] {
+function chooseBackends({ constraints, visibility }: Planned, settings: PlanSettings): Plan['backends'] {
   const known = new Set(Object.values(settings.backends).flat());
   constraints.backends?.forEach((name, i) => {
     if (known.has(name)) return;
@@ -88,13 +89,17 @@ function chooseBackends({ constraints }: Planned, settings: PlanSettings): Plan[
   const backends: Plan['backends'] = {};
   for (const region of [...constraints.regions, ...constraints.fallbackRegions]) {
     const configured = settings.backends[region] ?? settings.backends['*'] ?? [];
-    const chosen = configured.filter((name) => constraints.backends?.includes(name) ?? true);
+    const chosen = configured.filter(
+      (name) => constraints.backends?.includes(name) ?? !(visibility === 'private' && isOfStrangers(name)),
+    );
     if (chosen.length === 0) {
       throw new JobSpecError(
         configured.length === 0 ? 'constraints.regions' : 'constraints.backends',
         configured.length === 0
           ? `this server has no backend for the region ${region}`
-          : `none of the backends that the job allows serves the region ${region}; there it could be ${configured.join(', ')}`,
+          : constraints.backends === undefined
+            ? `only ${configured.join(', ')} serves the region ${region}, where strangers can read a job: a private job must name it`
+            : `none of the backends that the job allows serves the region ${region}; there it could be ${configured.join(', ')}`,
       );
     }
     backends[region] = chosen;
