@@ -44,7 +44,8 @@ describe('help and usage', () => {
       const { code, out } = await beacon([name, '--help']);
       expect([name, code]).toEqual([name, 0]);
       expect(out).toContain(`Usage: beacon ${name}`);
-      if (!['job', 'execution', 'receipt', 'golem', 'breakers'].includes(name)) expect(out).toContain('Examples:');
+      if (!['job', 'execution', 'receipt', 'golem', 'breakers'].includes(name))
+        expect(out).toContain('Examples:');
     }
   });
 
