@@ -9,7 +9,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Candidate } from '../backend.ts';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { attemptContext, type AttemptHooks } from './attempt-context.ts';
 import type { Connection } from './connection.ts';
 import { ATTEMPT_PROPERTY, endAgreement } from './release.ts';

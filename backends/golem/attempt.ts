@@ -1,5 +1,6 @@
 import type { Outcome, Step, Work } from '../backend.ts';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
+import { unplaced } from '../unplaced.ts';
 import { resolveImage, type Gvmi } from './images.ts';
 import { noCandidates } from './no-candidates.ts';
 import { Session, type SessionDeps } from './session.ts';
@@ -7,7 +8,7 @@ import { placesIn, wrapperScript } from './wrapper.ts';
 
 /** What fails before there is a session costs nothing. */
 export async function runAttempt(work: Work, step: Step, deps: SessionDeps): Promise<Outcome> {
-  const outcome = unplaced(work);
+  const outcome = unplaced(work, { backend: 'golem', provider: null, claimed: null });
   const { settings, connections } = deps;
   let gvmi: Gvmi;
   let script: string;
@@ -38,29 +39,4 @@ export async function runAttempt(work: Work, step: Step, deps: SessionDeps): Pro
 function scriptOf(work: Work, { volume }: Gvmi, budgetMs: number): string {
   const seconds = Math.max(1, Math.floor(budgetMs / 1_000));
   return wrapperScript({ ...work, seconds }, placesIn(volume));
-}
-
-function unplaced(work: Work): Outcome {
-  return {
-    placement: {
-      backend: 'golem',
-      provider: null,
-      region: {
-        requested: work.region,
-        claimed: null,
-        observed: null,
-        verified: false,
-        method: 'none',
-      },
-    },
-    imageRequested: work.image,
-    imageExecuted: null,
-    isolation: null,
-    startedAt: null,
-    durationMs: null,
-    output: null,
-    files: [],
-    limits: {},
-    exitCode: null,
-  };
 }

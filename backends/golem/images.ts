@@ -4,7 +4,7 @@
  * anything costs.
  */
 import { z } from 'zod';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { DEFAULT_VOLUME, sha3, url, type ImageMap } from './image-map.ts';
 import type { GolemSettings } from './settings.ts';
 

@@ -18,7 +18,7 @@ import { createRest, YagnaError } from './rest.ts';
 import type { GolemSettings } from './settings.ts';
 import { createStandings } from './standing.ts';
 import { createTurns } from './turns.ts';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 
 export { golemSettings, networkNamed, type GolemSettings } from './settings.ts';
 

@@ -1,5 +1,5 @@
 import type { Work } from '../backend.ts';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { isPriceRule } from './rank.ts';
 
 /** Nothing to ask: whether there were no offers, only dear ones, or only ones that a rule dropped are different things. */

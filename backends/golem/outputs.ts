@@ -11,7 +11,7 @@ import type { Step } from '../backend.ts';
 import { LIMITS, MIB } from '../../domain/limits.ts';
 import { LogLines, lineClock } from '../local/log-lines.ts';
 import { collectOutputs, type Collected } from '../local/outputs/collect.ts';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { ProviderFault } from './provider-fault.ts';
 
 const STREAM_BYTES = { stdout: LIMITS.outputBytes, stderr: 16 * MIB, exit: 64 } as const;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setMaxListeners } from 'node:events';
 import type { Outcome, Step, Work } from '../backend.ts';
 import { failure, type FailureCode } from '../../domain/failure.ts';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 import type { Agreed } from './agree.ts';
 import { attemptContext, type AttemptHooks } from './attempt-context.ts';
 import type { Connection } from './connection.ts';

@@ -1,4 +1,4 @@
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 
 /** The provider's doing: it is not asked again for a while. */
 export class ProviderFault extends Refusal {

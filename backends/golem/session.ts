@@ -24,7 +24,7 @@ import {
   type RegionPolicy,
   type RegionRefusal,
 } from '../../domain/region/judge.ts';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { agree, type Agreed } from './agree.ts';
 import { type AttemptHooks, type IdKind } from './attempt-context.ts';
 import type { Connections, HeldConnection } from './connection.ts';

@@ -4,7 +4,7 @@
  * tar. It uses nothing of the image but `sh`, `tar` and `timeout`.
  */
 import { posix } from 'node:path';
-import { Refusal } from '../local/refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { LIMITS, MIB } from '../../domain/limits.ts';
 
 export interface Places {

@@ -8,7 +8,8 @@ import { isRoot, type JobUsers } from './job-users.ts';
 import { collectOutputs, type Collected } from './outputs/collect.ts';
 import type { Wanted } from './image/pinned.ts';
 import { prepare, type Ground } from './prepare.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../refusal.ts';
+import { unplaced } from '../unplaced.ts';
 import { ProgramStreams } from './streams.ts';
 
 export interface AttemptDeps {
@@ -35,7 +36,11 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
   const budget = new AbortController();
   const timer = setTimeout(() => budget.abort(new Error('the budget is used up')), step.budgetMs);
   const stop = AbortSignal.any([step.signal, budget.signal]);
-  const outcome = unplaced(work, ground);
+  const outcome = unplaced(work, {
+    backend: 'local',
+    provider: ground.settings.provider,
+    claimed: ground.settings.region,
+  });
   const user = isRoot() ? deps.users.take() : null;
   let folder: string | undefined;
   try {
@@ -88,31 +93,6 @@ export async function runAttempt(work: Work, step: Step, deps: AttemptDeps): Pro
     if (user !== null) deps.users.giveBack(user);
   }
   return outcome;
-}
-
-function unplaced(work: Work, { settings }: Ground): Outcome {
-  return {
-    placement: {
-      backend: 'local',
-      provider: settings.provider,
-      region: {
-        requested: work.region,
-        claimed: settings.region,
-        observed: null,
-        verified: false,
-        method: 'none',
-      },
-    },
-    imageRequested: work.image,
-    imageExecuted: null,
-    isolation: null,
-    startedAt: null,
-    durationMs: null,
-    output: null,
-    files: [],
-    limits: {},
-    exitCode: null,
-  };
 }
 
 /** A code of a limit only where that limit was really enforced; elsewhere it is the program's exit code. */

@@ -4,7 +4,7 @@ import type { ControlGroups } from './cgroup/group.ts';
 import type { EnforcedLimits, Ended, Isolation, Task } from './isolation.ts';
 import { isRoot, type JobUser } from './job-users.ts';
 import { hasEnded, kill, tasksOfUser } from './process-table.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { resourceLimits, supervise, type Tree } from './supervise.ts';
 
 /** Where things stand inside every sandbox. */

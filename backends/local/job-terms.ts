@@ -1,7 +1,7 @@
 import type { Work } from '../backend.ts';
 import { BOUNDS } from './bounds.ts';
 import { capped, parseCpus, parseMemory } from './quantity.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../refusal.ts';
 import type { LocalSettings } from './settings.ts';
 
 /** What of a job's own words is applied to its sandbox, checked once, before anything is started. */

@@ -8,7 +8,7 @@ import type { RootfsCache } from './image/rootfs.ts';
 import { INSIDE } from './bubblewrap.ts';
 import type { Isolation, Program } from './isolation.ts';
 import type { Machine, Missing } from './machine.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../refusal.ts';
 import type { LocalSettings } from './settings.ts';
 
 /** Which isolation runs which program, and what the receipt says about the image. */

@@ -77,7 +77,11 @@ describe('a job on Golem', { timeout: 60_000 }, () => {
   it('whose daemon is away waits without an attempt, and runs when it is back', async () => {
     await yagna.down();
     const job = await core.start({ image: IMAGE, command: ['echo', 'answered'] }, plan);
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    await eventually(async () => {
+      const { raw } = await core.client.workflow.getHandle(`job-${job}`).describe();
+      const looks = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'negotiate');
+      return (looks?.attempt ?? 0) >= 3 ? true : undefined;
+    }, 20_000);
     const attempts = await core.db.pool.query(
       'select from attempts a join executions e on e.id = a.execution_id where e.job_id = $1',
       [job],

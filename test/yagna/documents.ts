@@ -227,6 +227,7 @@ export function createDocuments(parts: DocumentParts): Documents {
       {
         method: 'POST',
         pattern: `${BASE}/debitNotes/{document}/reject`,
+        // As yagna answers it.
         handler: () => {
           throw new Failure(501, 'Not implemented');
         },

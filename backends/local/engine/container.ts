@@ -3,7 +3,7 @@ import type { Container, ContainerInspectInfo } from 'dockerode';
 import { BOUNDS, WAITS } from '../bounds.ts';
 import { watchFolder } from '../folder-watch.ts';
 import type { Ended, Isolation, Stopped, Task } from '../isolation.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 import { endedForTime, watchProcessorTime } from '../time-watch.ts';
 import { confirmed, watchGroup, type ContainerGroup, type ContainerGroups } from './container-group.ts';
 import { containerOptions, STATE_LABEL, WORK_LABEL } from './container-options.ts';

@@ -1,4 +1,4 @@
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 
 /** What an engine's complaint means. Engines disagree on status codes, so the text counts as well. */
 export type EngineErrorKind =

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { pack, type Pack } from 'tar-stream';
 import { verifiedBlob, type LayoutImage } from '../image/layout.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 import type { Engine } from './engine.ts';
 import { engineErrorKind, engineRefusal } from './errors.ts';
 

@@ -1,6 +1,6 @@
 import { lstat, readlink } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 
 const LINKS = 40;
 

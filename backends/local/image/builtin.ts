@@ -3,7 +3,7 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rename, stat, writeFil
 import { dirname, join } from 'node:path';
 import { BOUNDS } from '../bounds.ts';
 import { removeFolder, stateSubfolder } from '../job-folder.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 
 /** A program of `examples/programs/<name>/`: some files, of which `run` is started. */
 export interface BuiltinProgram {

@@ -5,7 +5,7 @@ import { arch } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { BOUNDS } from '../bounds.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 
 /** An OCI image layout on disk (OCI image-spec v1.1, image-layout.md), every document checked against its digest. */
 const DESCRIPTOR = z.object({

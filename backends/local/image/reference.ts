@@ -1,5 +1,5 @@
 import { isRegistryReference } from '../../../domain/jobspec/image.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 
 /** The three kinds of image that a job may name. */
 export type ImageReference =

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import { extract, type Headers } from 'tar-stream';
 import { BOUNDS } from '../bounds.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 import { beneath } from './beneath.ts';
 import { verifiedBlob, type Descriptor, type LayoutImage } from './layout.ts';
 

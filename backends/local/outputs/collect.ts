@@ -1,6 +1,6 @@
 import type { OutcomeFile, Step, StoredBytes } from '../../backend.ts';
 import { LIMITS } from '../../../domain/limits.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../refusal.ts';
 import { mimeOf } from './mime.ts';
 import { tooMany, walkOutputs, type FoundFile } from './walk.ts';
 

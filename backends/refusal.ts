@@ -1,4 +1,4 @@
-import { failure, type Failure, type FailureCode } from '../../domain/failure.ts';
+import { failure, type Failure, type FailureCode } from '../domain/failure.ts';
 
 /** An attempt ends as failed, for a reason of the catalogue; never leaves the backend as an exception. */
 export class Refusal extends Error {
