@@ -18,9 +18,9 @@ import type { Golem } from './sdk.ts';
 import type { PriceCaps, Waits } from './settings.ts';
 import { bounded, messageOf, statusOf, unlessAborted } from './waiting.ts';
 
-/** Initial offers are gathered so long by the SDK before they are countered. */
-const BATCH_MS = 100;
-/** After the first draft a better one may come. */
+/** Initial offers are gathered so long by the SDK before they are countered: enough to see a provider's two at once. */
+const BATCH_MS = 20;
+/** After the first draft one of a candidate that is ranked higher may come. */
 const BETTER_MS = 150;
 
 export interface AgreeRequest {
@@ -59,6 +59,7 @@ export async function agree({ glm }: Connection, rest: Rest, request: AgreeReque
   const drafts: Golem.OfferProposal[] = [];
   const providerOf = new Map<string, string>();
   let demandLost = false;
+  let betterUntil: number | undefined;
   let wake = (): void => undefined;
   const refuse = (provider: string | undefined, why: string): void => {
     if (provider === undefined || refusals.some((one) => one.provider === provider)) return;
@@ -91,6 +92,12 @@ export async function agree({ glm }: Connection, rest: Rest, request: AgreeReque
   const limit = bounded(request.signal, waits.agreeMs, () => nobody(candidates, refusals, 'in time'));
   setMaxListeners(0, limit.signal);
   let broken: unknown;
+  const woken = (): Promise<void> => new Promise((resolve) => (wake = resolve));
+  /** Somebody ranked higher has neither answered nor refused. */
+  const mayBeBetter = ({ provider }: Golem.OfferProposal): boolean =>
+    candidates
+      .slice(0, wanted.get(provider.id))
+      .some((one) => !refusals.some((refused) => refused.provider === one.provider));
   const publish = async (): Promise<{ unsubscribe(): void }> => {
     demandLost = false;
     const spec = await unlessAborted(limit.signal, demandOf(glm, request));
@@ -104,6 +111,7 @@ export async function agree({ glm }: Connection, rest: Rest, request: AgreeReque
       .subscribe({
         next: (proposal) => {
           drafts.push(proposal);
+          betterUntil ??= performance.now() + BETTER_MS;
           wake();
         },
         error: (error: unknown) => {
@@ -126,9 +134,12 @@ export async function agree({ glm }: Connection, rest: Rest, request: AgreeReque
             subscription.unsubscribe();
             subscription = await publish();
           }
-          const woken = new Promise<void>((resolve) => (wake = resolve));
-          await unlessAborted(limit.signal, woken);
-          if (drafts.length > 0) await delay(BETTER_MS, undefined, { signal: limit.signal });
+          await unlessAborted(limit.signal, woken());
+          continue;
+        }
+        const left = (betterUntil ?? 0) - performance.now();
+        if (left > 0 && mayBeBetter(next)) {
+          await unlessAborted(limit.signal, Promise.race([woken(), delay(left)]));
           continue;
         }
         drafts.splice(drafts.indexOf(next), 1);

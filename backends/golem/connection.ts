@@ -4,6 +4,7 @@
  */
 import type { GolemLog } from './log.ts';
 import { sdkLogger } from './log.ts';
+import { leanActivities } from './activities.ts';
 import { hardenedYagna, type Yagna } from './hardened-yagna.ts';
 import { createPayments, type Payments } from './payments.ts';
 import type { Rest } from './rest.ts';
@@ -22,6 +23,8 @@ export interface Connection {
   yagna: Yagna;
   storage: Storage;
   payments: Payments;
+  /** Of the wallet that pays. */
+  identity: string;
 }
 
 export interface HeldConnection extends Connection, Disposable {}
@@ -95,29 +98,30 @@ export function createConnections(settings: GolemSettings, rest: Rest, log: Gole
 }
 
 async function connect(settings: GolemSettings, rest: Rest, log: GolemLog): Promise<Connection> {
-  const version = await rest.version();
+  // Before the first request: on a busy machine it takes so long that yagna closes what was connected before.
+  const sdk = loadSdk();
+  const [version, identity] = await Promise.all([rest.version(), rest.identity()]);
   if (settings.network === 'hoodi' && isBefore(version, HOODI_SINCE))
     throw new YagnaRefused(
       `yagna ${version} is too old for hoodi: it must be ${HOODI_SINCE.join('.')} or later`,
     );
-  const sdk = loadSdk();
   guardAgainst(log);
   const logger = sdkLogger(log);
   const { yagnaUrl, apiKey, network } = settings;
   const yagna = hardenedYagna(sdk, { yagnaUrl, apiKey, logger, awayMs: settings.waits.awayMs });
-  const storage = createStorage(yagna, { yagnaUrl, apiKey, maxBytes: MAX_FILE_BYTES });
+  const storage = createStorage(yagna, { yagnaUrl, apiKey, identity, maxBytes: MAX_FILE_BYTES });
   const glm = new sdk.GolemNetwork({
     logger,
     api: { key: apiKey, url: yagnaUrl },
     payment: { network, driver: DRIVER, token: tokenOf(network) },
-    override: { yagna, storageProvider: storage },
+    override: { yagna, storageProvider: storage, ...leanActivities(sdk, yagna) },
   });
   // In the SDK one document that cannot be fetched ends all payments of the process; ours are in payments.ts.
   (glm.services.paymentApi as { connect(): Promise<void> }).connect = () => Promise.resolve();
   await within(CONNECT_MS, glm.connect());
   const payments = createPayments(yagna, rest, log);
   log.info({ yagna: version, network }, 'connected to yagna');
-  return { glm, yagna, storage, payments };
+  return { glm, yagna, storage, payments, identity };
 }
 
 function isBefore(version: string, least: number[]): boolean {

@@ -48,7 +48,7 @@ function isYagnasFault(error: unknown): boolean {
 export function createGolemBackend(settings: GolemSettings, { log, evidence }: GolemDeps): GolemBackend {
   const rest = createRest(settings, settings.waits.releaseCallMs);
   const connections = createConnections(settings, rest, log);
-  const market = createMarket(settings);
+  const market = createMarket(settings, connections);
   const standings = createStandings(settings.waits.coolDownMs);
   const turn = createTurns(settings.negotiations);
   const breaker = createBreaker({
@@ -68,15 +68,16 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
       throw error;
     }
     const { region } = needs;
-    using connection = await connections.take(false);
-    // A scan of a daemon that is away sees an empty market.
-    await rest.version();
     const claimed = (offers: readonly Offer[]) =>
       offers.map((offer) => ({ offer, claim: claimOf(offer, { ...settings, regionOfCountry }) }));
     const machine = machineFor(needs.resources, settings);
-    const { offers } = await market.look(connection, { region, machine }, (found) =>
-      claimed(found).some(({ claim }) => region === null || claim.region === region),
-    );
+    const [{ offers }] = await Promise.all([
+      market.look({ region, machine }, (found) =>
+        claimed(found).some(({ claim }) => region === null || claim.region === region),
+      ),
+      // A scan of a daemon that is away sees an empty market, and a shared one sees what was there before.
+      rest.version(),
+    ]);
     return rank(claimed(offers), standings.of, {
       region,
       policy: needs.asked.regionPolicy ?? settings.regionPolicy,

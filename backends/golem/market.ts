@@ -2,7 +2,7 @@
 import type { Needs } from '../backend.ts';
 import type { Region } from '../../domain/jobspec/region.ts';
 import { parseCpus, parseMemory } from '../local/quantity.ts';
-import type { Connection } from './connection.ts';
+import type { Connections } from './connection.ts';
 import { readOffer, type Offer } from './offer.ts';
 import { platformOf, type GolemSettings } from './settings.ts';
 
@@ -34,39 +34,68 @@ export function machineFor(resources: Needs['resources'], settings: GolemSetting
 export interface Market {
   /** `enough`: whether these offers are worth ending the strict window; it depends on the region alone. */
   look(
-    connection: Connection,
     wanted: { region: Region | null; machine: Machine },
     enough: (offers: readonly Offer[]) => boolean,
   ): Promise<Seen>;
 }
 
-export function createMarket(settings: GolemSettings): Market {
-  const shared = new Map<string, { seen: Promise<Seen>; until: number }>();
+/** From this share of its time on, a look is renewed behind the back of whoever uses it. */
+const RENEWED_FROM = 0.7;
+
+interface Look {
+  seen: Promise<Seen>;
+  renewFrom: number;
+  until: number;
+}
+
+export function createMarket(settings: GolemSettings, connections: Pick<Connections, 'take'>): Market {
+  const { shareMs } = settings.waits;
+  const shared = new Map<string, Look>();
   return {
-    look(connection, { region, machine }, enough) {
+    look({ region, machine }, enough) {
       const key = JSON.stringify([region, machine]);
       const now = performance.now();
       for (const [old, { until }] of shared) if (until < now) shared.delete(old);
+      const begin = (): Look => {
+        const seen = scan(connections, machine, enough, settings);
+        return { seen, renewFrom: now + shareMs * RENEWED_FROM, until: now + shareMs };
+      };
+      const forget = (look: Look): void => {
+        if (shared.get(key) === look) shared.delete(key);
+      };
       const known = shared.get(key);
-      if (known !== undefined) return known.seen;
-      const seen = scan(connection, machine, enough, settings);
-      shared.set(key, { seen, until: now + settings.waits.shareMs });
+      if (known !== undefined) {
+        if (known.renewFrom < now) {
+          known.renewFrom = Infinity;
+          const next = begin();
+          // One that fails leaves the old one for the rest of its time; an empty market is looked at again.
+          next.seen.then(
+            ({ offers }) => (offers.length > 0 ? shared.set(key, next) : forget(known)),
+            () => undefined,
+          );
+        }
+        return known.seen;
+      }
+      const look = begin();
+      shared.set(key, look);
       // An empty market and a failed look are looked at again.
-      seen.then(
-        ({ offers }) => offers.length === 0 && shared.delete(key),
-        () => shared.delete(key),
+      look.seen.then(
+        ({ offers }) => offers.length === 0 && forget(look),
+        () => forget(look),
       );
-      return seen;
+      return look.seen;
     },
   };
 }
 
-function scan(
-  { glm }: Connection,
+async function scan(
+  connections: Pick<Connections, 'take'>,
   machine: Machine,
   enough: (offers: readonly Offer[]) => boolean,
   settings: GolemSettings,
 ): Promise<Seen> {
+  using connection = await connections.take(false);
+  const { glm } = connection;
   const { network, subnet, waits } = settings;
   const spec = glm.market.buildScanSpecification({
     workload: { runtime: { name: 'vm' }, ...machine },
@@ -77,7 +106,7 @@ function scan(
   const offers = new Map<string, Offer>();
   let unreadable = 0;
   const began = performance.now();
-  return new Promise((resolve, reject) => {
+  return await new Promise<Seen>((resolve, reject) => {
     let quiet: NodeJS.Timeout | undefined;
     const timers = [setTimeout(strict, waits.strictMs), setTimeout(end, waits.strictMs + waits.relaxedMs)];
     const subscription = glm.market.scan({ constraints }).subscribe({

@@ -1,6 +1,7 @@
 /** The program of an attempt on an approved agreement: activity, image, input, run, result. */
 import { join } from 'node:path';
 import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome, Step, Work } from '../backend.ts';
 import { failure, type FailureCode } from '../../domain/failure.ts';
 import { Refusal } from '../refusal.ts';
@@ -38,6 +39,8 @@ export interface ProgramRequest {
 /** Polls of results that fail before the provider is given up; the SDK waits longer between each. */
 const RESULT_RETRIES = 4;
 const RESULT_POLL_SECONDS = 5;
+/** For files that yagna is slow to make ready. */
+const RELEASE_MS = 2_000;
 const TIMEOUT_EXIT = 124;
 const KILLED_EXIT = 137;
 const FILE_SIZE_EXIT = 153;
@@ -67,6 +70,8 @@ export async function runProgram(request: ProgramRequest): Promise<void> {
   const stopped = (): void => end.abort(step.signal.reason);
   step.signal.addEventListener('abort', stopped, { once: true });
   if (step.signal.aborted) stopped();
+  const file = join(folder, 'result.tar');
+  const files = offerFiles(request, file);
   try {
     await attemptContext.run(request.hooks, async () => {
       const exe = await deploy(request, end.signal);
@@ -78,8 +83,7 @@ export async function runProgram(request: ProgramRequest): Promise<void> {
         step.heartbeat('running');
         outcome.startedAt = new Date().toISOString();
         const began = performance.now();
-        const file = join(folder, 'result.tar');
-        await bring(request, exe, file, own.signal);
+        await bring(request, exe, files, own.signal);
         outcome.durationMs = Math.round(performance.now() - began);
         step.heartbeat('collecting outputs');
         const result = await unpackResult(file, folder);
@@ -92,6 +96,7 @@ export async function runProgram(request: ProgramRequest): Promise<void> {
     terminated.unsubscribe();
     step.signal.removeEventListener('abort', stopped);
     end.abort();
+    await files.release();
   }
 }
 
@@ -131,19 +136,47 @@ async function deploy(
 
 const STEPS = ['input', 'script', 'run', 'result'] as const;
 
+interface OfferedFiles {
+  /** Where a provider that is told fetches input and script, and brings the result. */
+  addresses: Promise<{ input: string; script: string; result: string }>;
+  /** How the result came in; rejects when it is not whole. */
+  received(): Promise<number>;
+  release(): Promise<void>;
+}
+
+/** Made ready at yagna while the image starts; no provider knows the addresses before the batch names them. */
+function offerFiles({ connection: { storage }, work, script }: ProgramRequest, file: string): OfferedFiles {
+  const made = [
+    storage.publishData(work.input),
+    storage.publishData(Buffer.from(script)),
+    storage.receiveFile(file),
+  ] as const;
+  const addresses = Promise.all(made).then(([input, script_, result]) => ({
+    input,
+    script: script_,
+    result,
+  }));
+  addresses.catch(() => undefined);
+  return {
+    addresses,
+    received: () => storage.received(file),
+    async release() {
+      // One that yagna still owes then is given back with the connection.
+      const late = delay(RELEASE_MS, [], { ref: false });
+      const all = await Promise.race([Promise.allSettled(made), late]);
+      await storage.received(file).catch(() => undefined);
+      await storage.release(all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+    },
+  };
+}
+
 /** Input and script there, run, result back: one batch, so that no answer has to be waited for in between. */
 async function bring(
-  { connection: { storage }, work, script, places, step, hooks }: ProgramRequest,
+  { places, step, hooks }: ProgramRequest,
   exe: Golem.ExeUnit,
-  file: string,
+  files: OfferedFiles,
   signal: AbortSignal,
 ): Promise<void> {
-  const batch = exe
-    .beginBatch()
-    .uploadData(work.input, places.input)
-    .uploadData(Buffer.from(script), places.script)
-    .run('/bin/sh', [places.script])
-    .downloadFile(places.result, file);
   const told: AttemptHooks = {
     ...hooks,
     results: (count) => {
@@ -152,21 +185,25 @@ async function bring(
   };
   let results: Golem.Result[];
   try {
+    const { input, script, result } = await unlessAborted(signal, files.addresses);
+    const batch = exe
+      .beginBatch()
+      .transfer(input, `container:${places.input}`)
+      .transfer(script, `container:${places.script}`)
+      .run('/bin/sh', [places.script])
+      .transfer(`container:${places.result}`, result);
     results = await unlessAborted(
       signal,
       attemptContext.run(told, () => batch.end()),
     );
   } catch (error) {
-    await storage.received(file).catch(() => undefined);
     if (signal.aborted) throw signal.reason;
     throw new ProviderFault('provider_lost', messageOf(error), { cause: error });
   }
   const failed = results.findIndex((result) => result.result === 'Error');
-  if (failed !== -1 || results.length < STEPS.length) {
-    await storage.received(file).catch(() => undefined);
+  if (failed !== -1 || results.length < STEPS.length)
     throw failedAt(STEPS[failed === -1 ? results.length : failed] ?? 'result', results[failed]);
-  }
-  await storage.received(file).catch((error: unknown) => {
+  await files.received().catch((error: unknown) => {
     throw new ProviderFault('provider_lost', messageOf(error), { cause: error });
   });
 }

@@ -51,11 +51,13 @@ export async function releaseAttempt(
     ? [list(ids.demand), list(ids.agreement)]
     : await Promise.all([ownDemands(rest, ids), ownAgreements(rest, ids)]);
   const owed = ids.settled === undefined ? await endAll(rest, ids, agreements) : [];
-  await Promise.all(demands.map((one) => rest.unsubscribeDemand(one)));
   const allocation = ids.allocation ?? (known ? null : await ownAllocation(rest, ids));
-  if (allocation === null || owed.length > 0) return { agreement: owed[0] ?? null, allocation };
-  await rest.releaseAllocation(allocation);
-  return { agreement: null, allocation: null };
+  const free = allocation !== null && owed.length === 0;
+  await Promise.all([
+    ...demands.map((one) => rest.unsubscribeDemand(one)),
+    free ? rest.releaseAllocation(allocation) : undefined,
+  ]);
+  return free ? { agreement: null, allocation: null } : { agreement: owed[0] ?? null, allocation };
 }
 
 /** The agreements among them that their providers may send an invoice for. */

@@ -36,7 +36,7 @@ import { isProbing, manifestFor, NETWORK_CAPABILITIES, probe } from './probe.ts'
 import type { RegionEvidenceSource } from './region-evidence.ts';
 import { releaseAttempt, type RecordedIds } from './release.ts';
 import { answered, type Rest } from './rest.ts';
-import type { Golem } from './sdk.ts';
+import { loadSdk, type Golem } from './sdk.ts';
 import { platformOf, type GolemSettings } from './settings.ts';
 import { settle } from './settle.ts';
 import type { Standings } from './standing.ts';
@@ -107,10 +107,9 @@ export class Session {
         `an attempt could cost ${cap} GLM, and only ${held.left} are left of max_cost`,
       );
     this.#reserved = true;
-    const allocationId = await this.#allocate(cap, platform);
-    await this.#note({ allocation: allocationId });
+    const allocation = await this.#allocate(cap, platform);
+    await this.#note({ allocation: allocation.id });
     step.heartbeat('allocated');
-    const allocation = await this.#connection.glm.payment.getAllocation(allocationId);
     const began = performance.now();
     const talks: Talks = { provider: null, rank: null, durationMs: 0, refusals: [], probe: null };
     this.#talks = talks;
@@ -149,7 +148,7 @@ export class Session {
     this.#judge(candidate.claim, null);
     const watched = this.#connection.payments.watch({
       agreement: agreed.agreement.id,
-      allocation: allocationId,
+      allocation: allocation.id,
       cap,
     });
     try {
@@ -217,13 +216,27 @@ export class Session {
     );
   }
 
-  async #allocate(amount: string, platform: string): Promise<string> {
+  async #allocate(amount: string, platform: string): Promise<Golem.Allocation> {
     const { rest } = this.#deps;
-    const address = await rest.identity();
+    const address = this.#connection.identity;
     const timeout = this.#ids.allocation_timeout!;
-    return rest.allocate({ amount, platform, address, timeout }).catch((error: unknown) => {
-      if (!answered(error, 400)) throw error;
-      throw new Refusal('funds_insufficient', `yagna holds no money for an attempt: ${messageOf(error)}`);
+    const allocationId = await rest
+      .allocate({ amount, platform, address, timeout })
+      .catch((error: unknown) => {
+        if (!answered(error, 400)) throw error;
+        throw new Refusal('funds_insufficient', `yagna holds no money for an attempt: ${messageOf(error)}`);
+      });
+    const { Allocation } = loadSdk();
+    return new Allocation({
+      allocationId,
+      address,
+      paymentPlatform: platform,
+      totalAmount: amount,
+      spentAmount: '0',
+      remainingAmount: amount,
+      timestamp: new Date().toISOString(),
+      timeout,
+      makeDeposit: false,
     });
   }
 

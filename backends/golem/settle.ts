@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Paid, Watched } from './payments.ts';
 import type { RecordedIds } from './release.ts';
-import { endAgreement } from './release.ts';
 import type { Rest } from './rest.ts';
 
 const END_AGAIN_MS = 500;
@@ -25,7 +24,7 @@ export async function settle(rest: Rest, request: SettleRequest): Promise<Settle
     // The agreement's end ends the activity too, so neither waits for the other.
     const [, ended] = await Promise.allSettled([
       ids.activity === undefined ? undefined : rest.destroyActivity(ids.activity),
-      endedWithin(invoiceMs, () => endAgreement(rest, agreement)),
+      endedWithin(invoiceMs, () => rest.terminateAgreement(agreement)),
     ]);
     if (ended.status === 'rejected' || invoiceMs === 0) return { state: 'unknown' };
     request.heartbeat('awaiting invoice');

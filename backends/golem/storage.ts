@@ -26,19 +26,23 @@ const finished = z.object({ hash: z.string().nullish() });
 export interface StorageOptions {
   yagnaUrl: string;
   apiKey: string;
+  /** The daemon's own. */
+  identity: string;
   /** Of one received file. */
   maxBytes: number;
 }
 
 type Answer = (component: string, payload: unknown) => Promise<unknown>;
 
-export function createStorage(yagna: Yagna, { yagnaUrl, apiKey, maxBytes }: StorageOptions): Storage {
+export function createStorage(
+  yagna: Yagna,
+  { yagnaUrl, apiKey, identity, maxBytes }: StorageOptions,
+): Storage {
   const served = new Map<string, { service: string; socket: WebSocket }>();
   const incoming = new Map<string, Incoming>();
   let ready = false;
 
   async function serve(components: string[], answer: Answer): Promise<string> {
-    const { identity } = await yagna.identity.getIdentity();
     const name = randomUUID();
     const bound = (await yagna.gsb.bindServices({ listen: { on: `/public/gftp/${name}`, components } })) as {
       servicesId?: unknown;

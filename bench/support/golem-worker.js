@@ -3,9 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { createGolemBackend, golemSettings } from '../../dist/backends/golem/index.js';
 import { createRegionEvidence } from '../../dist/backends/golem/region-evidence.js';
 
-/** Fixed in the SDK: its pause after a deploy, and how long it gathers offers before it answers them. */
-const SDK_WAITS_MS = 1_000 + 100;
-
 const log = {
   debug() {},
   info() {},
@@ -30,10 +27,11 @@ async function one() {
     input: Buffer.from('{}'),
   };
   const signal = new AbortController().signal;
+  let activity = '';
   const step = {
     signal,
     budgetMs: 60_000,
-    record: async () => undefined,
+    record: async (ids) => void (activity = ids.activity ?? ''),
     pinImage: async (_image, digest) => digest,
     heartbeat() {},
     negotiated: async () => undefined,
@@ -46,7 +44,7 @@ async function one() {
   const negotiated = await golem.negotiate(work, signal);
   const { failure } = await golem.execute({ ...work, negotiated }, step);
   if (failure !== undefined) console.error(failure.code, failure.message);
-  return { totalMs: performance.now() - began, failed: failure === undefined ? 0 : 1 };
+  return { totalMs: performance.now() - began, activity, failed: failure === undefined ? 0 : 1 };
 }
 
 const answers = {
@@ -72,7 +70,7 @@ const answers = {
     return {
       failed: done.reduce((sum, { failed }) => sum + failed, 0),
       totalMs: done.map(({ totalMs }) => totalMs),
-      ownMs: done.map(({ totalMs }) => totalMs - SDK_WAITS_MS),
+      activities: done.map(({ activity }) => activity),
     };
   },
   memory() {

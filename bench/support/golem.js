@@ -51,6 +51,8 @@ export async function yagnaProcess(providers) {
     key,
     image,
     problems: () => part.ask({ problems: true }),
+    /** What providers worked for these activities, in milliseconds. */
+    worked: (activities) => part.ask({ worked: { activities } }),
     [Symbol.asyncDispose]: () => part[Symbol.asyncDispose](),
   };
 }

@@ -11,6 +11,7 @@ const answers = {
     const { url, key, images } = yagna;
     return { url, key, image: images[0] };
   },
+  worked: ({ activities }) => activities.map((id) => yagna.workedMs(id)),
   problems: () => yagna.books().problems,
 };
 process.on('message', async ({ id, ...asked }) => {

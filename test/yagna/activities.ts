@@ -22,6 +22,8 @@ export interface Activity {
   endedAt: number | null;
   readonly unit: ExeUnit;
   readonly batches: Map<string, Batch>;
+  /** On images and programs. */
+  workedMs: number;
   /** Batches run one after another. */
   queue: Promise<unknown>;
   /** Ends with the activity or its provider. */
@@ -32,6 +34,7 @@ export interface Activities {
   routes: Route[];
   of(agreement: Agreement): Activity[];
   open(): Activity[];
+  get(id: string): Activity | undefined;
   /** Ends all activities of an agreement, by its provider. */
   end(agreement: Agreement): void;
   /** A provider dies without a word. */
@@ -121,6 +124,7 @@ export function createActivities(parts: ActivityParts): Activities {
         gsb: parts.gsb,
       }),
       batches: new Map(),
+      workedMs: 0,
       queue: Promise.resolve(),
       over: new AbortController(),
     };
@@ -143,6 +147,7 @@ export function createActivities(parts: ActivityParts): Activities {
         unit,
         over: over.signal,
         leave: (fault) => leave(agreement, fault),
+        worked: (ms) => void (activity.workedMs += ms),
         reached: (state) => {
           if (state === 'Terminated') finish(activity);
           else if (activity.state !== 'Terminated') activity.state = state;
@@ -215,6 +220,7 @@ export function createActivities(parts: ActivityParts): Activities {
       },
     ],
     of: (agreement) => [...activities.values()].filter((one) => one.agreement === agreement),
+    get: (id) => activities.get(id),
     open: () => [...activities.values()].filter(({ state }) => state !== 'Terminated'),
     end(agreement) {
       for (const activity of activities.values()) if (activity.agreement === agreement) finish(activity);

@@ -67,6 +67,8 @@ export interface BatchParts {
   /** A stage was reached, as the activity's state tells it. */
   reached(state: 'Deployed' | 'Ready' | 'Terminated'): void;
   leave(fault: LeaveFault): void;
+  /** The provider itself worked so long: on an image or a program, not on what it fetches from the requestor. */
+  worked(ms: number): void;
   /** Fires when the activity is over: what hangs, hangs until then. */
   over: AbortSignal;
 }
@@ -146,6 +148,24 @@ function stageOf(one: Command): Extract<FaultStage, 'deploy' | 'run' | 'transfer
 }
 
 async function really(one: Command, parts: BatchParts, said: Said): Promise<Outcome> {
+  if ('transfer' in one) {
+    await parts.unit.transfer(one.transfer.from, one.transfer.to);
+    return { code: 0 };
+  }
+  const began = performance.now();
+  try {
+    return await alone(one, parts, said);
+  } finally {
+    parts.worked(performance.now() - began);
+  }
+}
+
+/** What needs nothing of the requestor. */
+async function alone(
+  one: Exclude<Command, { transfer: object }>,
+  parts: BatchParts,
+  said: Said,
+): Promise<Outcome> {
   if ('deploy' in one) {
     await new Promise((resolve) => setTimeout(resolve, parts.provider.speed.deployMs));
     await parts.unit.deploy();
@@ -158,10 +178,6 @@ async function really(one: Command, parts: BatchParts, said: Said): Promise<Outc
   }
   if ('terminate' in one) {
     parts.reached('Terminated');
-    return { code: 0 };
-  }
-  if ('transfer' in one) {
-    await parts.unit.transfer(one.transfer.from, one.transfer.to);
     return { code: 0 };
   }
   const { entry_point, args, capture } = one.run;

@@ -56,9 +56,11 @@ export interface Yagna extends AsyncDisposable {
   kill(provider: string): void;
   /** A provider ends its approved agreements. */
   terminate(provider: string, reason: TerminationReason): void;
-  /** Nobody listens at the port any more. */
   /** Faults of providers that were to happen a number of times and did not all happen yet. */
   faultsLeft(): ProviderFault[];
+  /** How long the provider of an activity worked on its image and its programs; transfers are not in it. */
+  workedMs(activity: string): number;
+  /** Nobody listens at the port any more. */
   down(): Promise<void>;
   /** Listens again at the same port; a daemon that forgets has lost its demands and bound services. */
   up(options?: { forget?: boolean }): Promise<void>;
@@ -175,6 +177,7 @@ export async function startYagna(options: YagnaOptions = {}): Promise<Yagna> {
     books: () => keepBooks({ agreements, activities, allocations, demands, documents, bound: gsb.bound }),
     fault: (where: string, fault: EndpointFault | ProviderFault) =>
       scriptFault(where, fault, endpointFaults, named),
+    workedMs: (activity) => activities.get(activity)?.workedMs ?? 0,
     faultsLeft: () => providers.flatMap((provider) => provider.faults.left()),
     heal() {
       endpointFaults.clear();
