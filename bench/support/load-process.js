@@ -2,11 +2,13 @@
  * Runs in a process of its own: makes signed submits and sends them.
  *   { prepare: n, executions }            makes n distinct requests                   → { prepared }
  *   { flood: { port, connections, ms } }  each connection sends the next as it is free → { answers, seconds, … }
- *   { poisson: { port, connections, ms, rate } }  sends at random instants, whatever is still under way; a time is
- *                                         counted from the instant at which the submit was due
+ *   { poisson: { port, connections, ms, rate, seed } }  sends at random instants, the same for a seed, whatever is
+ *                                         still under way; a time is counted from the instant at which the submit was due
+ * `inTime`: how many were accepted within `ms`.
  */
 import { createConnection, postRequest } from './http-connection.js';
 import { percentile } from './measure.js';
+import { seededRandom } from './random.js';
 import { generateKey, signedBody, spec } from './specs.js';
 
 const KEYS = 16;
@@ -25,19 +27,23 @@ process.on('message', async (/** @type {any} */ message) => {
   else if (message.poisson !== undefined) process.send?.(await poisson(message.poisson));
 });
 
-function results() {
+function results(until) {
+  let inTime = 0;
   const answers = {};
   const times = [];
   return {
     times,
     async send(connection, request, from = performance.now()) {
       const { status } = await connection.ask(request).catch(() => ({ status: 'lost' }));
-      times.push(performance.now() - from);
+      const now = performance.now();
+      times.push(now - from);
       answers[status] = (answers[status] ?? 0) + 1;
+      if (status === 202 && now <= until) inTime++;
     },
     summary: (seconds) => ({
       done: true,
       answers,
+      inTime,
       seconds,
       p50: percentile(times, 0.5),
       p99: percentile(times, 0.99),
@@ -47,9 +53,9 @@ function results() {
 }
 
 async function flood({ port, connections, ms }) {
-  const { send, summary } = results();
   const open = Array.from({ length: connections }, () => createConnection({ port }));
   const began = performance.now();
+  const { send, summary } = results(began + ms);
   let next = 0;
   await Promise.all(
     open.map(async (connection) => {
@@ -62,10 +68,11 @@ async function flood({ port, connections, ms }) {
   return summary(seconds);
 }
 
-async function poisson({ port, connections, ms, rate }) {
-  const { send, summary } = results();
+async function poisson({ port, connections, ms, rate, seed = Math.random() * 2 ** 32 }) {
   const free = Array.from({ length: connections }, () => createConnection({ port }));
+  const random = seededRandom(seed);
   const began = performance.now();
+  const { send, summary } = results(began + ms);
   const due = [];
   const underWay = new Set();
   let next = 0;
@@ -86,7 +93,7 @@ async function poisson({ port, connections, ms, rate }) {
     // A timer waits a millisecond or more: what fell due meanwhile goes out together, counted from its own instant.
     while (at <= performance.now() && next < requests.length) {
       due.push({ request: requests[next++], from: at });
-      at += (-Math.log(1 - Math.random()) / rate) * 1_000;
+      at += (-Math.log(1 - random.next()) / rate) * 1_000;
     }
     serve();
     await new Promise((resolve) => setTimeout(resolve, 1));

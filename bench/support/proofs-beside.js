@@ -6,17 +6,21 @@ import { generateReceiptKey } from '../../dist/attestation/keys/receipt-key.js';
 import { openLog } from '../../dist/attestation/log/open.js';
 import { registerFirstReceiptKey } from '../../dist/attestation/log/receipt-keys.js';
 import { createPool } from '../../dist/store/pool.js';
-import { median } from './measure.js';
+import { cpuSeconds, eventLoopSeconds, familySeconds, median } from './measure.js';
 import { benchDatabase } from './postgres.js';
 import { benchTemporal, startBeacon, startChild } from './processes.js';
 
 const ENTRIES = 20_000;
 const LOT = 2_000;
 const LEAF_BYTES = 600;
-const ROUNDS = 3;
-const WARM_UP_MS = 6_000;
-const PHASE_MS = 6_000;
-const PHASE_REQUESTS = 20_000;
+const PEAK_ROUNDS = 2;
+const HALF_ROUNDS = 5;
+const WARM_UP_MS = 5_000;
+const PEAK_MS = 5_000;
+const HALF_MS = 8_000;
+const PEAK_REQUESTS = 15_000;
+/** Submits that are made ready, beside those that are due on average: chance makes it more now and then. */
+const SPARE = 1.2;
 const FLOOD_CONNECTIONS = 64;
 const STEADY_CONNECTIONS = 256;
 const PROOFS = { rate: 500, connections: 64 };
@@ -34,7 +38,7 @@ export async function measureBeside({ use, report, say, signal }, server) {
     HTTP_PORT: '0',
     BACKLOG_LIMIT: '10000000',
   };
-  use(await startBeacon('relay', { folder, env }));
+  const relay = use(await startBeacon('relay', { folder, env }));
   const api = use(await startBeacon('serve', { folder, env }));
   const port = Number(new URL(api.url).port);
   const size = await fillLog(url, signal);
@@ -42,50 +46,61 @@ export async function measureBeside({ use, report, say, signal }, server) {
     use(startChild(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), { name, folder }));
   const [load, proofs] = [child('load-process'), child('proof-load')];
 
-  const submit = async (kind, options) => {
+  const cpu = () => ({
+    api: cpuSeconds(api.pid),
+    event_loop: eventLoopSeconds(api.pid).ran,
+    postgres: server.pid === undefined ? NaN : familySeconds(server.pid),
+    relay: cpuSeconds(relay.pid),
+    load: cpuSeconds(load.pid),
+    proof_load: cpuSeconds(proofs.pid),
+  });
+  const submit = async (kind, options, beside) => {
     signal.throwIfAborted();
-    const count = options.rate === undefined ? PHASE_REQUESTS : Math.ceil((options.rate * PHASE_MS) / 800);
-    load.send({ prepare: count });
+    const due = options.rate === undefined ? PEAK_REQUESTS : options.rate * (options.ms / 1_000) * SPARE;
+    load.send({ prepare: Math.ceil(due) });
     await load.next((message) => message.prepared !== undefined, 120_000);
     await server.query('checkpoint');
-    return async (beside) => {
-      const asked = proofs.next((message) => message.done === true, 120_000);
-      if (beside) proofs.send({ ask: { port, ms: options.ms, size, ...PROOFS } });
-      load.send({ [kind]: { port, ...options } });
-      const { answers, seconds, p99 } = await load.next((message) => message.done, 120_000);
-      const proved = beside ? await asked : undefined;
-      if (!beside) asked.catch(() => undefined);
-      return { rate: (answers[202] ?? 0) / seconds, p99, answers, proved };
-    };
+    const before = cpu();
+    const asked = beside ? proofs.next((message) => message.done === true, 120_000) : undefined;
+    if (beside) proofs.send({ ask: { port, ms: options.ms, size, ...PROOFS } });
+    load.send({ [kind]: { port, ...options } });
+    const { inTime, p99 } = await load.next((message) => message.done, 120_000);
+    const proved = await asked;
+    const after = cpu();
+    const used = Object.fromEntries(Object.keys(after).map((key) => [key, after[key] - before[key]]));
+    return { rate: inTime / (options.ms / 1_000), p99, proved, used };
   };
-  const inTurns = async (kind, options) => {
+  const inTurns = async (kind, rounds, options) => {
     const [without, beside] = [[], []];
-    for (let round = 0; round < ROUNDS; round++) {
-      without.push(await (await submit(kind, options))(false));
-      beside.push(await (await submit(kind, options))(true));
+    for (let round = 0; round < rounds; round++) {
+      // The same instants for both; and who comes second, and finds more in the tables, changes.
+      const same = { ...options, seed: round + 1 };
+      const order = round % 2 === 0 ? [false, true] : [true, false];
+      for (const isBeside of order) {
+        (isBeside ? beside : without).push(await submit(kind, same, isBeside));
+      }
       const { answers, p50, p99 } = beside.at(-1).proved;
       say(
         `${kind}: ${without.at(-1).rate.toFixed(0)}/s, p99 ${without.at(-1).p99.toFixed(0)} ms; with proofs ${beside.at(-1).rate.toFixed(0)}/s, p99 ${beside.at(-1).p99.toFixed(0)} ms; proofs ${JSON.stringify(answers)}, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
       );
     }
-    const of = (rounds, key) => median(rounds.map((round) => round[key]));
+    const of = (all, key) => median(all.map((round) => round[key]));
     return {
       rate: [of(without, 'rate'), of(beside, 'rate')],
       p99: [of(without, 'p99'), of(beside, 'p99')],
       proofs: median(beside.map(({ proved }) => (proved.answers[200] ?? 0) / proved.seconds)),
+      proofUs: perProof(without, beside),
     };
   };
 
-  await (
-    await submit('flood', { connections: FLOOD_CONNECTIONS, ms: WARM_UP_MS })
-  )(true);
-  const peak = await inTurns('flood', { connections: FLOOD_CONNECTIONS, ms: PHASE_MS });
+  await submit('flood', { connections: FLOOD_CONNECTIONS, ms: WARM_UP_MS }, true);
+  const peak = await inTurns('flood', PEAK_ROUNDS, { connections: FLOOD_CONNECTIONS, ms: PEAK_MS });
   const ratioOf = ([before, after]) => ({ peer: before, ratio: after / before });
   report('accepted_at_peak_beside_proofs', peak.rate[1], 'jobs/s', ratioOf(peak.rate));
   report('proofs_at_peak', peak.proofs, 'proofs/s');
 
   const rate = peak.rate[0] / 2;
-  const half = await inTurns('poisson', { connections: STEADY_CONNECTIONS, ms: PHASE_MS, rate });
+  const half = await inTurns('poisson', HALF_ROUNDS, { connections: STEADY_CONNECTIONS, ms: HALF_MS, rate });
   const accepted = ratioOf(half.rate);
   report('accepted_at_half_beside_proofs', half.rate[1], 'jobs/s', {
     ...accepted,
@@ -102,6 +117,16 @@ export async function measureBeside({ use, report, say, signal }, server) {
     bar: 0.95 * PROOFS.rate,
     ok: half.proofs >= 0.95 * PROOFS.rate,
   });
+  for (const [who, us] of Object.entries(half.proofUs)) report(`proof_cpu_${who}`, us, 'µs/proof');
+}
+
+/** Processor time that each process used more with proofs than without, for each of them. */
+function perProof(without, beside) {
+  const sum = (all, key) => all.reduce((total, { used }) => total + used[key], 0);
+  const proved = beside.reduce((total, { proved: { answers } }) => total + (answers[200] ?? 0), 0);
+  return Object.fromEntries(
+    Object.keys(beside[0].used).map((key) => [key, ((sum(beside, key) - sum(without, key)) / proved) * 1e6]),
+  );
 }
 
 /** Entries for the relay's sequencer to take in; resolves with the size of the log once they are shown. */
