@@ -139,7 +139,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   registerBlocks(routes, deps);
   registerGateway(routes, deps);
   registerBundles(routes, deps.pool, findLog);
-  registerTiles(routes, deps.pool, findLog);
+  registerTiles(routes, findLog);
   registerHealth(routes, deps.probes, deps.log);
   registerMetrics(routes, deps.renderMetrics);
   registerEcho(routes, deps.pool);

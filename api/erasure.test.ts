@@ -129,6 +129,24 @@ test('an execution that is erased leaves nothing but the proof of that', async (
   expect(whole.executions).toHaveLength(2);
 });
 
+test('a proof that was asked for before shows no envelope from the moment on at which its execution is erased', async () => {
+  const { executions } = await ended('said and taken back');
+  const [gone, other] = executions;
+  const proofOf = async (what: string) =>
+    (await api.get(`/api/v1/transparency/proof?${what}`)).json as Record<string, unknown>;
+  const { leaf_index: index } = await proofOf(`execution_id=${gone!.id}`);
+  const asked = [`index=${String(index)}`, `execution_id=${other!.id}`];
+  for (const what of [...asked, ...asked]) expect((await proofOf(what)).sigstore_bundle).not.toBeNull();
+  await erase(gone!.id);
+  const after = await proofOf(asked[0]!);
+  expect(after).toMatchObject({ execution_id: gone!.id, leaf_index: index, sigstore_bundle: null });
+  expect((await proofOf(asked[1]!)).sigstore_bundle).not.toBeNull();
+  // What the log says of the execution last is that it was erased.
+  await eventually(async () =>
+    (await proofOf(`execution_id=${gone!.id}`)).subject_kind === 'erasure' ? true : undefined,
+  );
+});
+
 test('a receipt that is left out is not erased, and an erasure is of one receipt only', async () => {
   const one = await ended('one');
   const two = await ended('two');

@@ -144,36 +144,3 @@ export async function readLoggedKeys(
   );
   return rows;
 }
-
-/** The DSSE envelope of which an entry is the leaf; undefined where it is not stored (any more). */
-export async function readEnvelope(
-  db: Queryable,
-  logId: string,
-  { subjectKind, subjectId, version }: { subjectKind: string; subjectId: string; version: number },
-): Promise<Buffer | undefined> {
-  const found =
-    subjectKind === 'receipt'
-      ? [
-          'from receipts s join blocks d on d.digest = s.dsse_digest where s.execution_id = $1::uuid',
-          subjectId,
-        ]
-      : subjectKind === 'job'
-        ? [
-            'from job_summaries s join blocks d on d.digest = s.dsse_digest where s.job_id = $1 and s.version = $2',
-            subjectId,
-            version,
-          ]
-        : subjectKind === 'key'
-          ? [
-              `from key_entries s join blocks d on d.digest = s.dsse_digest
-               where s.key_id = $1 and s.version = $2 and s.log_id = $3 and s.purpose = 'receipt'`,
-              subjectId,
-              version,
-              logId,
-            ]
-          : undefined;
-  if (found === undefined) return undefined;
-  const [text, ...values] = found;
-  const { rows } = await db.query<{ bytes: Buffer }>(`select d.bytes ${text}`, values);
-  return rows[0]?.bytes;
-}

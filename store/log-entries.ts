@@ -1,5 +1,5 @@
 import { PUBLISHED } from './log-state.ts';
-import type { Queryable } from './pool.ts';
+import { prepared, type Queryable } from './pool.ts';
 
 export interface LogEntry {
   index: number;
@@ -32,14 +32,65 @@ export async function findEntry(
   logId: string,
   { index, executionId, cid }: EntryQuery,
 ): Promise<LogEntry | undefined> {
-  const { rows } = await db.query<LogEntry>(
-    `select ${ENTRY} from log_entries
-     where log_id = $1 and idx < ${PUBLISHED} and ($2::bigint is null or idx = $2) and ($3::uuid is null or execution_id = $3)
-       and ($4::text is null or cid = $4) and num_nonnulls($2, $3, $4) > 0
-     order by idx desc limit 1`,
-    [logId, index ?? null, executionId ?? null, cid ?? null],
-  );
+  const marks = [
+    ['idx', index],
+    ['execution_id', executionId],
+    ['cid', cid],
+  ].filter(([, value]) => value !== undefined);
+  if (marks.length === 0) return undefined;
+  const { rows } = await db.query<LogEntry>({
+    name: `find entry by ${marks.map(([column]) => column).join()}`,
+    // The fence keeps the planner from walking down the whole log until it meets a mark that it takes for frequent.
+    text: `select * from (
+             select ${ENTRY} from log_entries
+             where log_id = $1 and idx < ${PUBLISHED}${marks.map(([column], i) => ` and ${column} = $${i + 2}`).join('')}
+             offset 0) found
+           order by index desc limit 1`,
+    values: [logId, ...marks.map(([, value]) => value)],
+  });
   return rows[0];
+}
+
+/** An entry with what else its proof shows, and who may see that. */
+export interface ProvableEntry {
+  entry: LogEntry;
+  /** Undefined for what belongs to no job; null where the job is not known here. */
+  job: { owner: string | null; visibility: 'public' | 'private' } | null | undefined;
+  /** The DSSE envelope of which the entry is the leaf; undefined where it is not stored (any more). */
+  envelope: Buffer | undefined;
+}
+
+const PROVABLE_ENTRY = prepared(
+  'provable entry',
+  `select e.*, j.owner, j.visibility,
+     case "subjectKind"
+       when 'receipt' then (
+         select d.bytes from receipts s join blocks d on d.digest = s.dsse_digest where s.execution_id = "subjectId"::uuid)
+       when 'job' then (
+         select d.bytes from job_summaries s join blocks d on d.digest = s.dsse_digest
+         where s.job_id = "subjectId" and s.version = e.version)
+       when 'key' then (
+         select d.bytes from key_entries s join blocks d on d.digest = s.dsse_digest
+         where s.log_id = $1 and s.key_id = "subjectId" and s.version = e.version and s.purpose = 'receipt')
+     end as envelope
+   from (select ${ENTRY} from log_entries where log_id = $1 and idx = $2 and idx < ${PUBLISHED}) e
+   left join jobs j on j.id = "jobId"`,
+);
+
+/** An entry by its index, as far as it is shown. */
+export async function readProvableEntry(
+  db: Queryable,
+  logId: string,
+  index: number,
+): Promise<ProvableEntry | undefined> {
+  const { rows } = await db.query<
+    LogEntry & { owner: string | null; visibility: 'public' | 'private' | null; envelope: Buffer | null }
+  >(PROVABLE_ENTRY([logId, index]));
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const { owner, visibility, envelope, ...entry } = row;
+  const job = visibility === null ? null : { owner, visibility };
+  return { entry, job: entry.jobId === null ? undefined : job, envelope: envelope ?? undefined };
 }
 
 /** Whether an entry with these marks waits to be appended, or to be shown. */

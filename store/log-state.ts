@@ -33,18 +33,21 @@ export interface LogHead {
 
 export type RollbackGuard = 'file' | 'none';
 
-const HEAD = `log_id as "logId", origin, size, published, root, vkey, rollback_guard as "rollbackGuard",
-  exists (select from log_state where closed_at is not null) as "followsOthers"`;
+/** SQL: the columns of a head, of `log_state l`. */
+export const LOG_HEAD = `l.log_id as "logId", l.origin, l.size, l.published, l.root, l.vkey,
+  l.rollback_guard as "rollbackGuard", exists (select from log_state where closed_at is not null) as "followsOthers"`;
 
 /** The log of this database that grows, if it was made. */
 export async function findLog(db: Queryable): Promise<LogHead | undefined> {
-  const { rows } = await db.query<LogHead>(`select ${HEAD} from log_state where closed_at is null`);
+  const { rows } = await db.query<LogHead>(`select ${LOG_HEAD} from log_state l where l.closed_at is null`);
   return rows[0];
 }
 
 /** A log of this database, closed or not. */
 export async function findLogById(db: Queryable, logId: string): Promise<LogHead | undefined> {
-  const { rows } = await db.query<LogHead>(`select ${HEAD} from log_state where log_id = $1`, [logId]);
+  const { rows } = await db.query<LogHead>(`select ${LOG_HEAD} from log_state l where l.log_id = $1`, [
+    logId,
+  ]);
   return rows[0];
 }
 

@@ -73,6 +73,25 @@ export function prepared(name: string, text: string): (values: unknown[]) => pg.
   return (values) => ({ name, text, values });
 }
 
+/** The same pool for statements of which at most `atOnce` run at a time, in the order in which they came. */
+export function narrowed(pool: Queryable, atOnce: number): Queryable {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  const query = async (...statement: unknown[]): Promise<unknown> => {
+    if (running < atOnce) running++;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await (pool.query as (...of: unknown[]) => Promise<unknown>).apply(pool, statement);
+    } finally {
+      // The place goes straight to the next in line, so `running` stays.
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
+  return { query: query as Queryable['query'] };
+}
+
 /** Runs `work` in one transaction; rolls back and rethrows when it throws. */
 export async function withTransaction<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool.connect();

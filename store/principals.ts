@@ -21,6 +21,14 @@ export function visibleTo(row: string, at: number): string {
   return `(${row}.visibility = 'public' or $${at}::bool or ${row}.owner = $${at + 1}::text)`;
 }
 
+/** The same of a row that was read before. */
+export function isVisible(
+  { owner, visibility }: { owner: string | null; visibility: 'public' | 'private' },
+  viewer: Viewer,
+): boolean {
+  return visibility === 'public' || viewer.all || (viewer.owner !== null && owner === viewer.owner);
+}
+
 /**
  * What `viewer` sees in lists that are merged from one scan for each visibility: all rows of `visibilities`, and the
  * private rows of `owner`, null when there is nothing to add.

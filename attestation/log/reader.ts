@@ -6,6 +6,7 @@ import {
   subtreeRoot,
   TILE_WIDTH,
   tileExists,
+  type HashRange,
   type Tile,
 } from '../../domain/log/tile.ts';
 import { formatTlogProof } from '../../domain/log/tlog-proof.ts';
@@ -25,9 +26,10 @@ import {
   readNewestCheckpoint,
   type StoredCheckpoint,
 } from '../../store/log-tiles.ts';
-import type { Pool } from '../../store/pool.ts';
+import type { Queryable } from '../../store/pool.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
 import { LogServiceError } from './error.ts';
+import type { KnownTiles } from './known-tiles.ts';
 
 /** Proofs of this many entries are read together; bounds the size of one query. */
 const PROVED_AT_ONCE = 128;
@@ -59,18 +61,26 @@ export interface LogReader {
   prove(indexes: readonly number[], checkpoint: StoredCheckpoint): Promise<EntryProof[]>;
   consistencyProof(from: number, to: number): Promise<Uint8Array[]>;
   rootAt(size: number): Promise<Uint8Array>;
-  /** The bytes of a tile or entry bundle, partial ones of any width included; undefined when it is not there. */
-  tile(tile: Tile): Promise<Uint8Array | undefined>;
+  /**
+   * The bytes of a tile or entry bundle, partial ones of any width included; undefined when it is not there. `shown`: how
+   * many entries are, for who knows it already.
+   */
+  tile(tile: Tile, shown?: number): Promise<Uint8Array | undefined>;
 }
 
 const hash = treeHash(nodeSha256);
 
-export function createLogReader(pool: Pool, logId: string): LogReader {
-  const readNodes = async (nodes: readonly Node[]) => {
-    const ranges = await readHashes(pool, logId, nodes.map(rangeOfNode));
+/** `known`: hashes that were read before are not read again, so what happens to their rows later is not noticed here. */
+export function createLogReader(pool: Queryable, logId: string, known?: KnownTiles): LogReader {
+  const readRanges = (ranges: readonly HashRange[]) => readHashes(pool, logId, ranges);
+  const readNodes = async (nodes: readonly Node[], size: number) => {
+    if (known !== undefined) return known.nodes(nodes, size, readRanges);
+    const ranges = await readRanges(nodes.map(rangeOfNode));
     return ranges.map((hashes) => subtreeRoot(hashes, hash));
   };
-  const fold = (folds: readonly Fold[]) => readFolds(folds, hash, readNodes);
+  /** Folds of the tree of `size`. */
+  const fold = (folds: readonly Fold[], size: number) =>
+    readFolds(folds, hash, (nodes) => readNodes(nodes, size));
 
   const reader: LogReader = {
     logId,
@@ -117,11 +127,11 @@ export function createLogReader(pool: Pool, logId: string): LogReader {
         };
       });
     },
-    consistencyProof: (from, to) => fold(consistencyFolds(from, to)),
-    rootAt: async (size) => (await fold([rootFold(size)]))[0]!,
-    async tile(tile) {
-      const newest = await readNewestCheckpoint(pool, logId);
-      if (newest === undefined || !tileExists(tile, newest.size)) return undefined;
+    consistencyProof: (from, to) => fold(consistencyFolds(from, to), to),
+    rootAt: async (size) => (await fold([rootFold(size)], size))[0]!,
+    async tile(tile, shown) {
+      const size = shown ?? (await readNewestCheckpoint(pool, logId))?.size ?? 0;
+      if (!tileExists(tile, size)) return undefined;
       const start = tile.index * TILE_WIDTH;
       if (tile.level === 'entries') {
         const leaves = await readLeaves(pool, logId, start, tile.width);
@@ -131,7 +141,9 @@ export function createLogReader(pool: Pool, logId: string): LogReader {
         }
         return encodeEntryBundle(leaves);
       }
-      return (await readHashes(pool, logId, [{ level: tile.level, start, count: tile.width }]))[0];
+      const { level, index, width } = tile;
+      if (known !== undefined) return known.hashes({ level, index, width }, size, readRanges);
+      return (await readRanges([{ level, start, count: width }]))[0];
     },
   };
   return reader;
@@ -140,7 +152,7 @@ export function createLogReader(pool: Pool, logId: string): LogReader {
 async function proveSome(
   indexes: readonly number[],
   size: number,
-  fold: (folds: readonly Fold[]) => Promise<Uint8Array[]>,
+  fold: (folds: readonly Fold[], size: number) => Promise<Uint8Array[]>,
 ): Promise<Uint8Array[][]> {
   const beyond = indexes.find((index) => index >= size);
   if (beyond !== undefined)
@@ -148,7 +160,7 @@ async function proveSome(
   const folds = indexes.map((index) => inclusionFolds(index, size));
   // Neighbours share most of their path: each range is read once.
   const distinct = new Map(folds.flat().map((nodes) => [keyOf(nodes), nodes]));
-  const hashes = await fold([...distinct.values()]);
+  const hashes = await fold([...distinct.values()], size);
   const byKey = new Map([...distinct.keys()].map((key, i) => [key, hashes[i]!]));
   return folds.map((of) => of.map((nodes) => byKey.get(keyOf(nodes))!));
 }

@@ -1,7 +1,7 @@
 import type { NoteSigner } from '../../domain/log/note.ts';
 import type { NoteKey } from '../../domain/log/vkey.ts';
 import { readKeys, type KeyState } from '../../store/log-keys.ts';
-import type { Pool } from '../../store/pool.ts';
+import type { Pool, Queryable } from '../../store/pool.ts';
 import { KeyError } from '../keys/error.ts';
 import type { LogKeyring } from '../keys/log-keyring.ts';
 
@@ -26,7 +26,7 @@ export function signsAt({ purpose, hasStart, startIndex, endIndex }: KeyState, s
 }
 
 /** The verifier keys of the checkpoint of `size` entries, the newest last. */
-export async function readVkeys(pool: Pool, logId: string, size: number): Promise<string[]> {
+export async function readVkeys(pool: Queryable, logId: string, size: number): Promise<string[]> {
   const keys = await readKeys(pool, logId);
   return keys.filter((key) => signsAt(key, size)).map(({ vkey }) => vkey!);
 }

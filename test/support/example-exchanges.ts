@@ -188,8 +188,12 @@ async function playLog(api: TestApi, play: Play, { id, execution, key }: PlayedJ
   await play('getLogKeys', 'keys', 'Of a log whose keys never changed.', {
     url: '/api/v1/transparency/keys',
   });
-  await play('getProof', 'execution', "Of an execution's receipt.", {
+  const proven = await play('getProof', 'execution', "Of an execution's receipt.", {
     url: `${proof}?execution_id=${execution}`,
+  });
+  await play('getProof', 'unchanged', 'Asked for again while the log has not grown.', {
+    url: `${proof}?execution_id=${execution}`,
+    headers: { 'if-none-match': proven.headers.etag! },
   });
   await play('getProof', 'proof_not_found', 'An entry that the log does not have.', {
     url: `${proof}?index=99`,

@@ -45,8 +45,8 @@ export function registerConsistency(app: RouteApp, findLog: LogFinder): void {
     },
     async (request, reply) => {
       const { from, to: asked } = request.query;
-      const { head, reader } = await findLog(request.query.log_id);
-      const shown = (await reader.newestCheckpoint())?.size ?? 0;
+      const { head, reader, checkpoint } = await findLog(request.query.log_id);
+      const shown = checkpoint?.size ?? 0;
       const to = asked ?? shown;
       if (Math.max(from, to) > shown)
         throw new ApiError('size_beyond_log', { details: { tree_size: shown } });

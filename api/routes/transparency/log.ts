@@ -1,18 +1,28 @@
 import { z } from 'zod';
+import { nodeSha256 } from '../../../attestation/keys/node-verifiers.ts';
+import { createTileMemory } from '../../../attestation/log/known-tiles.ts';
 import { createLogReader, type LogReader } from '../../../attestation/log/reader.ts';
+import { treeHash } from '../../../domain/log/hash.ts';
 import { findClosedLogOf } from '../../../store/log-close.ts';
-import { findLog, findLogById, type LogHead } from '../../../store/log-state.ts';
-import type { Pool } from '../../../store/pool.ts';
+import { readLogsNow, type LogNow } from '../../../store/log-now.ts';
+import { narrowed, type Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
+import { createSharedRead } from './shared-read.ts';
 
-/** A log that this database keeps, and what reads it. */
-export interface ServedLog {
-  head: LogHead;
+/** A log that this database keeps, as it stands now, and what reads it. */
+export interface ServedLog extends Omit<LogNow, 'grows'> {
   reader: LogReader;
+  /** Whether the execution that was asked about was erased. */
+  isErased: boolean;
 }
 
 /** The log of this id; without one, the log that grows. Throws `log_not_found`. */
-export type LogFinder = (logId?: string) => Promise<ServedLog>;
+export type LogFinder = (logId?: string, executionId?: string | null) => Promise<ServedLog>;
+
+/** How often logs are looked at while they are asked for all the time; nobody waits longer for it. */
+const LOOK_EVERY_MS = 4;
+/** What stands in logs is read on so many connections at a time; the others of the pool are for those who bring jobs. */
+export const LOG_CONNECTIONS = 3;
 
 const LOG_ID_CHARACTERS = 64;
 const logId = z.string().max(LOG_ID_CHARACTERS);
@@ -36,13 +46,31 @@ export const logPath = (id: string): string => `/logs/${id}`;
 export function createLogFinder(pool: Pool): LogFinder {
   // As many as the database has logs.
   const readers = new Map<string, LogReader>();
-  return async (id) => {
-    const head = await (id === undefined ? findLog(pool) : findLogById(pool, id));
-    if (head === undefined) throw new ApiError('log_not_found');
-    const reader = readers.get(head.logId) ?? createLogReader(pool, head.logId);
+  const tiles = createTileMemory(treeHash(nodeSha256));
+  const few = narrowed(pool, LOG_CONNECTIONS);
+  const look = createSharedRead(
+    (asked: readonly { logId: string | undefined; executionId: string | null | undefined }[]) =>
+      readLogsNow(
+        pool,
+        distinct(asked.map(({ logId }) => logId)),
+        distinct(asked.map(({ executionId }) => executionId)),
+      ),
+    LOOK_EVERY_MS,
+  );
+  return async (logId, executionId) => {
+    const { logs, erased } = await look({ logId, executionId });
+    const found = logs.find(({ grows, head }) => (logId === undefined ? grows : head.logId === logId));
+    if (found === undefined) throw new ApiError('log_not_found');
+    const { head, checkpoint, cosignatures } = found;
+    const reader = readers.get(head.logId) ?? createLogReader(few, head.logId, tiles.of(head.logId));
     readers.set(head.logId, reader);
-    return { head, reader };
+    const isErased = executionId !== undefined && executionId !== null && erased.has(executionId);
+    return { head, checkpoint, cosignatures, reader, isErased };
   };
+}
+
+function distinct(values: readonly (string | null | undefined)[]): string[] {
+  return [...new Set(values)].filter((value) => value !== undefined && value !== null);
 }
 
 /** What reads the log in which the entries of an execution, job or CID stand: the one that grows, or one that was closed. */

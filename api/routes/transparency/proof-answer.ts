@@ -1,15 +1,12 @@
 import { z } from 'zod';
 import type { LogReader } from '../../../attestation/log/reader.ts';
-import { readVkeys } from '../../../attestation/log/signers.ts';
 import { nodeSha256 } from '../../../attestation/keys/node-verifiers.ts';
 import { fromUtf8, toHex } from '../../../domain/encoding.ts';
-import { parseVkey } from '../../../domain/log/vkey.ts';
+import type { NoteKey } from '../../../domain/log/vkey.ts';
 import { sigstoreBundle } from '../../../domain/receipt/sigstore-bundle.ts';
-import { readCosignatures } from '../../../store/log-cosignatures.ts';
-import { readEnvelope } from '../../../store/log-bundles.ts';
-import type { LogEntry } from '../../../store/log-entries.ts';
+import type { StoredCosignature } from '../../../store/log-cosignatures.ts';
+import type { ProvableEntry } from '../../../store/log-entries.ts';
 import type { StoredCheckpoint } from '../../../store/log-tiles.ts';
-import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { cosignature, cosignatureView, cosigned } from './cosigned.ts';
 import { subjectOf } from './subject.ts';
@@ -44,20 +41,31 @@ export const proof = z.object({
   summary_cid: z.string().nullable().optional().describe('Of the job summary that the entry is about.'),
 });
 
+export interface Proven {
+  reader: LogReader;
+  provable: ProvableEntry;
+  checkpoint: StoredCheckpoint;
+  cosignatures: readonly StoredCosignature[];
+  /** The newest key that signs the checkpoint. */
+  logKey: NoteKey | undefined;
+}
+
 /** An entry's inclusion proof in every form. `visible`: what the entry is about may be told. */
 export async function proofAnswer(
-  pool: Pool,
-  reader: LogReader,
-  entry: LogEntry,
-  checkpoint: StoredCheckpoint,
+  { reader, provable, checkpoint, cosignatures, logKey }: Proven,
   visible: boolean,
 ): Promise<z.infer<typeof proof>> {
+  const { entry, envelope } = provable;
   const [found] = await reader.prove([entry.index], checkpoint);
   if (found === undefined) throw new ApiError('proof_not_found');
   const hashes = found.hashes.map(toHex);
   const root = toHex(checkpoint.root);
   const leaf = entry.leaf.toString('utf8');
-  const cosignatures = await readCosignatures(pool, reader.logId, checkpoint.size);
+  const bundle = () => {
+    const dsse = envelope === undefined ? undefined : fromUtf8(envelope);
+    if (dsse === undefined || logKey === undefined) return null;
+    return sigstoreBundle({ dsse, leaf, tlog_proof: found.tlogProof }, logKey, nodeSha256);
+  };
   return {
     log_id: reader.logId,
     leaf_index: entry.index,
@@ -76,26 +84,6 @@ export async function proofAnswer(
     cosignatures: cosignatures.map(cosignatureView),
     // The checkpoint stands at its end.
     tlog_proof: cosigned(found.tlogProof, cosignatures),
-    ...(visible
-      ? {
-          ...subjectOf(entry),
-          sigstore_bundle: await bundleOf(pool, reader.logId, entry, leaf, checkpoint, found.tlogProof),
-        }
-      : {}),
+    ...(visible ? { ...subjectOf(entry), sigstore_bundle: bundle() } : {}),
   };
-}
-
-async function bundleOf(
-  pool: Pool,
-  logId: string,
-  entry: LogEntry,
-  leaf: string,
-  { size }: StoredCheckpoint,
-  tlogProof: string,
-) {
-  const envelope = await readEnvelope(pool, logId, entry);
-  const dsse = envelope === undefined ? undefined : fromUtf8(envelope);
-  const vkey = (await readVkeys(pool, logId, size)).at(-1);
-  if (dsse === undefined || vkey === undefined) return null;
-  return sigstoreBundle({ dsse, leaf, tlog_proof: tlogProof }, parseVkey(vkey, nodeSha256), nodeSha256);
 }

@@ -1,18 +1,14 @@
 import { z } from 'zod';
-import type { LogReader } from '../../../attestation/log/reader.ts';
-import type { EntryQuery, LogEntry } from '../../../store/log-entries.ts';
-import type { Pool } from '../../../store/pool.ts';
-import { ApiError } from '../../errors.ts';
+import { narrowed, type Pool } from '../../../store/pool.ts';
 import { wholeNumber } from '../../schemas.ts';
-import { stored } from '../../openapi/route-schema.ts';
+import { stored, unchanged } from '../../openapi/route-schema.ts';
 import type { RouteApp } from '../app-type.ts';
+import { isKnown } from '../conditional.ts';
 import { prefersText } from '../negotiate.ts';
 import { viewerOf } from '../viewer.ts';
-import { createLogGrowth } from './growth.ts';
-import { logChoice, readerOf, type LogFinder } from './log.ts';
-import { isMissing, logProblem } from './problem.ts';
-import { proof, proofAnswer } from './proof-answer.ts';
-import { seesSubject, visibleCid, visibleExecution } from './subject.ts';
+import { LOG_CONNECTIONS, logChoice, type LogFinder } from './log.ts';
+import { proof } from './proof-answer.ts';
+import { createProofs } from './proofs.ts';
 
 /** Longer than an entry ever takes while the log is well; shorter than any proxy's patience. */
 const MAX_WAIT_S = 5;
@@ -30,25 +26,7 @@ const query = z.object({
 
 /** Inclusion proofs by entry, execution or CID; what several of them name must be one entry. */
 export function registerProof(app: RouteApp, pool: Pool, findLog: LogFinder): void {
-  const growth = createLogGrowth(async () => {
-    const checkpoint = await (await findLog()).reader.newestCheckpoint();
-    return checkpoint?.size ?? 0;
-  });
-
-  /** Looks again whenever the log has grown, for at most `waitS`. */
-  async function awaited(reader: LogReader, waitS: number, find: () => Promise<LogEntry[]>) {
-    const signal = AbortSignal.timeout(waitS * 1_000);
-    for (;;) {
-      const before = waitS === 0 ? 0 : ((await reader.newestCheckpoint())?.size ?? 0);
-      try {
-        return await find();
-      } catch (error) {
-        if (waitS === 0 || !isMissing(error) || !(await growth.wait(before, signal)))
-          return logProblem(error);
-      }
-    }
-  }
-
+  const proofOf = createProofs(narrowed(pool, LOG_CONNECTIONS), findLog);
   app.get(
     '/api/v1/transparency/proof',
     {
@@ -68,8 +46,9 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: LogFinder): vo
               ...stored('text/plain', '').content,
             },
           },
+          304: unchanged,
         },
-        answerHeaders: { 200: ['Cache-Control'] },
+        answerHeaders: { 200: ['ETag', 'Cache-Control'], 304: ['ETag', 'Cache-Control'] },
         errors: [
           'validation_error',
           'invalid_execution_id',
@@ -86,50 +65,22 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: LogFinder): vo
     },
     async (request, reply) => {
       const { log_id: logId, index, execution_id: execution, ipfs_cid: cid, wait = 0 } = request.query;
-      const served = await findLog(logId);
-      const viewer = viewerOf(request.principal);
-      const asked: Promise<EntryQuery>[] = [];
-      if (index !== undefined) asked.push(Promise.resolve({ index }));
-      if (execution !== undefined && execution !== '')
-        asked.push(visibleExecution(pool, execution, viewer).then((executionId) => ({ executionId })));
-      if (cid !== undefined && cid !== '')
-        asked.push(visibleCid(pool, cid, viewer).then((visible) => ({ cid: visible })));
-      const queries = await Promise.all(asked);
-      if (queries.length === 0) throw new ApiError('proof_subject_missing');
-      // An index alone is one of the log that grows.
-      const subject = Object.assign({}, ...queries) as EntryQuery;
-      const reader = logId === undefined ? await readerOf(pool, served, subject) : served.reader;
-      const entries = await awaited(reader, wait, () =>
-        Promise.all(queries.map((query) => reader.entry(query))),
+      const answer = await proofOf(
+        {
+          logId,
+          index,
+          execution: execution === '' ? undefined : execution,
+          cid: cid === '' ? undefined : cid,
+          waitS: wait,
+          viewer: viewerOf(request.principal),
+        },
+        request.query.tree_size,
       );
-      const entry = oneOf(entries);
-      // The checkpoint is read after the entry, so the newest covers it.
-      const checkpoint = await reader.checkpoint(request.query.tree_size).catch(logProblem);
-      if (entry.index >= checkpoint.size) {
-        throw new ApiError('proof_not_found', {
-          message: `entry ${entry.index} is not among the first ${checkpoint.size}`,
-        });
-      }
-      const answer = await proofAnswer(
-        pool,
-        reader,
-        entry,
-        checkpoint,
-        await seesSubject(pool, entry, viewer),
-      );
+      const isText = prefersText(request.headers.accept);
+      const { body, name } = isText ? answer.text : answer.json;
       reply.headers({ vary: 'Accept, Origin', 'cache-control': 'no-cache' });
-      return prefersText(request.headers.accept)
-        ? reply.type('text/plain; charset=utf-8').send(answer.tlog_proof)
-        : reply.type('application/json; charset=utf-8').send(JSON.stringify(answer));
+      if (isKnown(request, reply, name)) return reply.code(304).send();
+      return reply.type(isText ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8').send(body);
     },
   );
-}
-
-function oneOf([entry, ...others]: readonly LogEntry[]): LogEntry {
-  if (others.some((other) => other.index !== entry!.index)) {
-    throw new ApiError('proof_subjects_disagree', {
-      details: { indexes: [entry!, ...others].map((subject) => subject.index) },
-    });
-  }
-  return entry!;
 }

@@ -2,20 +2,20 @@ import { getExecution } from '../../../store/execution-reads.ts';
 import { getJobState } from '../../../store/job-reads.ts';
 import type { LogEntry } from '../../../store/log-entries.ts';
 import { findCid, listReceiptCids } from '../../../store/log-reads.ts';
-import type { Pool } from '../../../store/pool.ts';
+import type { Pool, Queryable } from '../../../store/pool.ts';
 import type { Viewer } from '../../../store/principals.ts';
 import { ApiError } from '../../errors.ts';
 import { parseExecutionRef } from '../executions/find.ts';
 
 /** The execution that `text` names, as far as `viewer` may see it. */
-export async function visibleExecution(pool: Pool, text: string, viewer: Viewer): Promise<string> {
+export async function visibleExecution(pool: Queryable, text: string, viewer: Viewer): Promise<string> {
   const row = await getExecution(pool, parseExecutionRef(text), viewer, 0);
   if (row === undefined) throw new ApiError('proof_not_found');
   return row.id;
 }
 
 /** `cid`, when it is that of a receipt or summary that `viewer` may see: those stand in the log. */
-export async function visibleCid(pool: Pool, cid: string, viewer: Viewer): Promise<string> {
+export async function visibleCid(pool: Queryable, cid: string, viewer: Viewer): Promise<string> {
   const found = await findCid(pool, cid, viewer);
   if (found?.kind === 'manifest' && found.job_id !== null) {
     throw new ApiError('cid_is_bundle', {

@@ -1,8 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { parseTilePath } from '../../../domain/log/tile.ts';
-import { readCosignatures } from '../../../store/log-cosignatures.ts';
-import type { Pool } from '../../../store/pool.ts';
 import { ApiError } from '../../errors.ts';
 import { stored, storedBytes, unchanged } from '../../openapi/route-schema.ts';
 import type { RouteApp } from '../app-type.ts';
@@ -20,7 +18,7 @@ const MOMENTARY = 'public, max-age=1';
  * What auditors read (C2SP tlog-tiles): any web page may, so that anybody's browser can audit. The log that grows stands at
  * the root; below its id every log stays where it is, also after it was closed.
  */
-export function registerTiles(app: RouteApp, pool: Pool, findLog: LogFinder): void {
+export function registerTiles(app: RouteApp, findLog: LogFinder): void {
   const checkpointOf = {
     tags: ['transparency'],
     response: {
@@ -33,10 +31,8 @@ export function registerTiles(app: RouteApp, pool: Pool, findLog: LogFinder): vo
     errors: ['log_not_found'],
   } as const;
   const sendCheckpoint = async (reply: FastifyReply, logId?: string) => {
-    const { reader } = await findLog(logId);
-    const checkpoint = await reader.newestCheckpoint();
+    const { checkpoint, cosignatures } = await findLog(logId);
     if (checkpoint === undefined) throw new ApiError('log_not_found');
-    const cosignatures = await readCosignatures(pool, reader.logId, checkpoint.size);
     return reply
       .type('text/plain; charset=utf-8')
       .header('cache-control', MOMENTARY)
@@ -83,11 +79,12 @@ export function registerTiles(app: RouteApp, pool: Pool, findLog: LogFinder): vo
   const sendTile = async (request: FastifyRequest, reply: FastifyReply, path: string, logId?: string) => {
     const tile = parseTilePath(`tile/${path}`);
     if (tile === undefined) throw new ApiError('tile_not_found');
-    const bytes = await (await findLog(logId)).reader.tile(tile);
+    const { reader, checkpoint } = await findLog(logId);
+    const bytes = await reader.tile(tile, checkpoint?.size ?? 0);
     if (bytes === undefined) throw new ApiError('tile_not_found');
     reply.type('application/octet-stream').header('cache-control', IMMUTABLE);
     if (isKnown(request, reply, nameOf(bytes))) return reply.code(304).send();
-    return reply.send(Buffer.from(bytes));
+    return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
   };
   app.get(
     '/tile/*',
