@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -35,13 +36,34 @@ export interface RoleOptions {
   signal: AbortSignal;
 }
 
+/** Threads of the runtime's pool, unless the machine has fewer cores. */
+const POOL_THREADS = 4;
+
+/**
+ * What the runtime reads before any code of ours runs, for a process of ours; what the operator sets goes before it. More
+ * threads in the pool than cores only take turns (docs/performance.md, intake), and every thread that keeps an arena of the
+ * allocator holds memory that it does not use.
+ */
+export function runtimeSettings(): NodeJS.ProcessEnv {
+  return {
+    MALLOC_ARENA_MAX: '2',
+    UV_THREADPOOL_SIZE: String(Math.min(POOL_THREADS, Math.max(2, availableParallelism()))),
+  };
+}
+
 /** Starts a role and waits until it says that it is ready. */
 export async function startRole(options: RoleOptions): Promise<RunningRole> {
   const { name, command, env, cwd, run, signal } = options;
   signal.throwIfAborted();
   const logFile = path.join(options.logs, `${name}.log`);
   const since = await sizeOf(logFile);
-  const service = startService({ ...command, cwd, env, logFile, ipc: true });
+  const service = startService({
+    ...command,
+    cwd,
+    env: { ...runtimeSettings(), ...env },
+    logFile,
+    ipc: true,
+  });
   const { identity } = service;
   if (identity !== null) writePidFile(run, name, identity);
   const ended = service.ended.then(async (reason) => {

@@ -87,11 +87,10 @@ export async function startStack(server, temporal, signal) {
   }
 }
 
-/** With the allocator as `bin/beacon.js` has it. */
 function startBeaconWorker(folder, env) {
   return startChild(supportFile('noop-worker.js'), {
     name: 'worker',
     folder,
-    env: { BEACON_STATE: `${folder}/state`, LOG_LEVEL: 'warn', MALLOC_ARENA_MAX: '2', ...env },
+    env: { BEACON_STATE: `${folder}/state`, LOG_LEVEL: 'warn', ...env },
   });
 }

@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runtimeSettings } from '../../dist/embedded/role.js';
 import { findTemporalBinary } from '../../dist/embedded/temporal/binary.js';
 import { startTemporal } from '../../dist/embedded/temporal/server.js';
 
@@ -43,7 +44,7 @@ export function startChild(file, { name, words = [], folder, env = {} }) {
   const fd = openSync(log, 'a');
   const profiles = process.env.BENCH_PROFILE;
   const child = fork(file, words, {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, TZ: 'UTC', ...env },
+    env: { ...runtimeSettings(), PATH: process.env.PATH, HOME: process.env.HOME, TZ: 'UTC', ...env },
     stdio: ['ignore', fd, fd, 'ipc'],
     // Structured clones: arrays of samples cross as they are.
     serialization: 'advanced',
