@@ -132,7 +132,8 @@ export function resourceLimits(options: {
 }): string[] {
   const limits = [
     `--nofile=${BOUNDS.openFiles}`,
-    `--fsize=${BOUNDS.fileBytes}`,
+    // One byte more than may be handed in: a file cut off by this limit is then refused, not taken for a whole one.
+    `--fsize=${BOUNDS.fileBytes + 1}`,
     '--core=0',
     `--nproc=${options.pids}`,
   ];

@@ -171,6 +171,8 @@ export function conformance(shape: Shape, start: () => Promise<RunScript>): void
     refusedAs('echo x; cd "$BEACON_OUTPUT_DIR"; truncate -s 40M a; truncate -s 40M b', 'file_too_large'));
   test('a file that grows beyond what is allowed is refused', () =>
     refusedAs('head -c 70000000 /dev/zero > "$BEACON_OUTPUT_DIR/big" || exit $?; echo x', 'file_too_large'));
+  test('a file that was cut off by a limit is refused, though the program went on', () =>
+    refusedAs('head -c 70000000 /dev/zero > "$BEACON_OUTPUT_DIR/big"; echo x', 'file_too_large'));
   test('files that grow too large together end the program', () =>
     refusedAs(
       'cd "$BEACON_OUTPUT_DIR"; for i in 1 2 3; do head -c 30000000 /dev/zero > $i; done; sleep 300',
