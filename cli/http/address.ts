@@ -23,7 +23,7 @@ export async function resolveApi(
   const stack = await readStackFile(context.stateDir);
   if (stack?.apiUrl !== undefined) return { url: normalise(stack.apiUrl, 'stack.json'), source: 'stack' };
   if (stack !== undefined) {
-    throw new CliError('unreachable', `the stack in ${context.stateDir} has no API yet`, {
+    throw new CliError('unreachable', `the stack in ${context.stateDir} has no API at the moment`, {
       next: '`beacon status` tells how far it is',
     });
   }

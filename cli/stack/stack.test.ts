@@ -1,6 +1,7 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { identify } from '../../embedded/process-identity.ts';
 import { recordedIo } from '../../test/support/recorded-io.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
 import { main } from '../command-line.ts';
@@ -23,6 +24,36 @@ test('where nothing runs, down is done and status cannot reach anything', async 
     out: expect.stringContaining('nothing runs here'),
   });
   expect((await beacon(['status', '--api', 'http://127.0.0.1:1'])).code).toBe(3);
+});
+
+test('status shows the parts of a stack that has no API, instead of sending to itself', async () => {
+  const state = path.join(folder.path, '.beacon');
+  await mkdir(state);
+  const process_ = identify(process.pid);
+  const part = (name: string, there: boolean) => ({
+    name,
+    process: there ? process_ : null,
+    restarts: there ? 0 : 1,
+    log: `/logs/${name}.log`,
+  });
+  const written = {
+    supervisor: process_,
+    started_at: '2026-01-02T03:04:05.678Z',
+    parts: [part('api', false), part('postgres', true)],
+  };
+  for (const [phase, api] of [
+    ['starting', 'API: not started yet'],
+    ['running', 'API: down'],
+  ] as const) {
+    await writeFile(path.join(state, 'stack.json'), JSON.stringify({ phase, ...written }));
+    const { code, out, err } = await beacon(['status']);
+    expect([code, err]).toEqual([3, '']);
+    expect(out).toContain(`: ${phase}, since 2026`);
+    expect(out).toMatch(/^api +down .*\npostgres +up /m);
+    expect(out.trimEnd().split('\n').at(-1)).toBe(api);
+    const json = JSON.parse((await beacon(['status', '--json'])).out) as unknown;
+    expect(json).toMatchObject({ api: null, ready: false, stack: { phase } });
+  }
 });
 
 test('doctor says what is there and what to do about what is not', async () => {

@@ -16,8 +16,14 @@ type Readiness = z.infer<typeof readiness>;
 /** `beacon status`: 0 when all of it works, 1 when a part does not, 3 when nothing answers. */
 export async function status(context: Context): Promise<number> {
   const stack = context.api === undefined ? await readStackState(context.stateDir) : null;
-  const api = await connect(context);
-  const health = await readReadiness(api).catch((thrown: unknown) => {
+  const at: { url: string | null } = { url: null };
+  const look = async (): Promise<Readiness> => {
+    const api = await connect(context);
+    at.url = api.address.url;
+    return readReadiness(api);
+  };
+  // While a stack starts, or its API is down, the parts are what somebody wants to see.
+  const health = await look().catch((thrown: unknown) => {
     if (thrown instanceof CliError && stack !== null) return thrown;
     throw thrown;
   });
@@ -26,19 +32,23 @@ export async function status(context: Context): Promise<number> {
   const apiWell = !(health instanceof CliError) && health.ready;
   if (context.json) {
     context.document({
-      api: api.address.url,
+      api: at.url,
       stack,
       ...(health instanceof CliError ? { ready: false, error: health.message, services: [] } : health),
     });
   } else {
     for (const line of stack === null ? [] : stackLines(stack, context)) context.line(line);
-    context.line(
-      `API ${api.address.url}: ${health instanceof CliError ? health.message : (health.status ?? '')}`,
-    );
+    const said = health instanceof CliError ? health.message : (health.status ?? '');
+    context.line(at.url === null ? `API: ${noApi(stack)}` : `API ${at.url}: ${said}`);
     if (!(health instanceof CliError)) for (const line of serviceLines(health)) context.line(line);
   }
   if (stackWell && apiWell) return EXIT.ok;
   return health instanceof CliError ? EXIT.unreachable : EXIT.failed;
+}
+
+/** The stack's own file names no API, so there is nothing to ask. */
+function noApi(stack: KnownStack | null): string {
+  return stack?.phase === 'running' ? 'down' : 'not started yet';
 }
 
 async function readReadiness({ client }: Api): Promise<Readiness> {
@@ -73,8 +83,9 @@ function stackLines(stack: KnownStack, { colours, stateDir }: Context): string[]
 }
 
 function serviceLines({ services }: Readiness): string[] {
+  const width = Math.max(0, ...services.map(({ name }) => printable(name).length));
   return services.map(({ name, status: state, error }) => {
     const why = error === undefined ? '' : `: ${printable(error)}`;
-    return `  ${printable(name).padEnd(12)} ${printable(state)}${why}`;
+    return `  ${printable(name).padEnd(width)}  ${printable(state)}${why}`;
   });
 }
