@@ -1,11 +1,12 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Backend, Negotiated } from '../backends/backend.ts';
+import type { Failure } from '../domain/failure.ts';
 import type { Region } from '../domain/jobspec/region.ts';
 import type { BusinessEvents } from '../observability/events.ts';
 import { beginNegotiation } from '../store/begin-negotiation.ts';
 import type { Pool } from '../store/pool.ts';
 import { readTrace } from '../store/work.ts';
-import { recordLook } from './negotiation.ts';
+import { recordFailedLook, recordLook } from './negotiation.ts';
 import { readNeeds } from './work.ts';
 
 export interface NegotiateInput {
@@ -52,21 +53,22 @@ export function createNegotiateActivities({ pool, backends, events, committed }:
       if (begun.kind === 'stopped') return begun;
       committed();
       const began = performance.now();
-      const negotiated = (await whileBeating((signal) =>
-        backend.negotiate?.(readNeeds({ ...begun.row, region: input.region }), signal),
-      )) ?? { candidates: [], seen: 0, dropped: {} };
-      await recordLook(
-        { pool, events, committed },
-        {
-          jobId: input.job,
-          executionId: begun.executionId,
-          backend: input.backend,
-          region: input.region,
-        },
-        negotiated,
-        performance.now() - began,
-      );
-      return { kind: 'negotiated', negotiated };
+      const to = { pool, events, committed };
+      const { executionId } = begun;
+      const where = { jobId: input.job, executionId, backend: input.backend, region: input.region };
+      try {
+        const negotiated = (await whileBeating((signal) =>
+          backend.negotiate?.(readNeeds({ ...begun.row, region: input.region }), signal),
+        )) ?? { candidates: [], seen: 0, dropped: {} };
+        await recordLook(to, where, negotiated, performance.now() - began);
+        return { kind: 'negotiated', negotiated };
+      } catch (error) {
+        // Temporal looks again until the job's deadline; why it waits must be seen before that, and once is enough.
+        const failure = failureOf(error);
+        if (failure !== undefined && Context.current().info.attempt === 1)
+          await recordFailedLook(to, where, failure, performance.now() - began);
+        throw error;
+      }
     },
     /** Ends whatever an attempt left that was lost, so that it costs nothing any more. */
     async release({ job, index, attempt, backend }: ReleaseInput): Promise<void> {
@@ -74,6 +76,11 @@ export function createNegotiateActivities({ pool, backends, events, committed }:
       if (trace !== undefined) await whileBeating(() => known(backend).release([trace]));
     },
   };
+}
+
+/** Of an error of a backend that says why in words meant to be shown; others are the worker's own. */
+function failureOf(error: unknown): Failure | undefined {
+  return error instanceof Error && 'failure' in error ? (error.failure as Failure) : undefined;
 }
 
 async function whileBeating<T>(

@@ -1,4 +1,5 @@
 import type { Candidate, Negotiated, Talks } from '../backends/backend.ts';
+import type { Failure } from '../domain/failure.ts';
 import type { BusinessEvents } from '../observability/events.ts';
 import type { NegotiationOutcome } from '../observability/metrics.ts';
 import { keepNegotiation, type NegotiationRecord } from '../store/negotiations.ts';
@@ -56,6 +57,23 @@ export function recordLook(
     durationMs,
     record: { seen, dropped, candidates: candidates.map(shown) },
     counts: { seen, candidates: candidates.length, dropped },
+  });
+}
+
+/** Keeps why a market could not be looked at. It is looked at again, so this is told once and counts as no look. */
+export function recordFailedLook(
+  to: Recording,
+  where: Where,
+  { code, message }: Pick<Failure, 'code' | 'message'>,
+  durationMs: number,
+): Promise<void> {
+  return keep(to, {
+    ...where,
+    attempt: null,
+    outcome: 'no_match',
+    durationMs,
+    record: { failure: { code, message: message.slice(0, WHY_LENGTH) } },
+    counts: {},
   });
 }
 

@@ -21,7 +21,7 @@ export async function readMarket(db: Queryable): Promise<MarketOfRegion[]> {
             coalesce((record->>'seen')::int, 0) as seen,
             coalesce(json_array_length(record->'candidates'), 0) as candidates,
             coalesce(record->'dropped', '{}') as dropped
-     from (select * from negotiations where attempt is null and region is not null
+     from (select * from negotiations where attempt is null and region is not null and record->'failure' is null
            order by recorded_at desc limit ${LOOKS}) recent
      where recorded_at > now() - interval '${LOOKED_WITHIN}'
      order by region, recorded_at desc`,

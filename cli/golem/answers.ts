@@ -53,6 +53,7 @@ export const providersAnswer = z.looseObject({
   ),
 });
 const look = z.looseObject({ seen: z.number(), dropped: counts, candidates: z.array(z.unknown()) });
+const failedLook = z.looseObject({ failure: z.looseObject({ code: z.string(), message: z.string() }) });
 const talks = z.looseObject({
   provider: z.string().nullable(),
   rank: z.string().nullable(),
@@ -68,10 +69,12 @@ export const negotiationsAnswer = z.looseObject({
       region: z.string().nullable(),
       outcome: z.string(),
       recorded_at: z.string(),
-      record: z.union([look, talks, z.looseObject({})]),
+      record: z.union([look, talks, failedLook, z.looseObject({})]),
     }),
   ),
 });
 
 export const isLook = (record: unknown): record is z.infer<typeof look> => look.safeParse(record).success;
 export const isTalks = (record: unknown): record is z.infer<typeof talks> => talks.safeParse(record).success;
+export const isFailedLook = (record: unknown): record is z.infer<typeof failedLook> =>
+  failedLook.safeParse(record).success;

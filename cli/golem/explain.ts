@@ -2,7 +2,7 @@ import type { Context } from '../context.ts';
 import { connect } from '../http/api.ts';
 import { executionName } from '../http/execution-name.ts';
 import { printable } from '../text/printable.ts';
-import { isLook, isTalks, negotiationsAnswer } from './answers.ts';
+import { isFailedLook, isLook, isTalks, negotiationsAnswer } from './answers.ts';
 import { countedBy } from './text.ts';
 
 /** `beacon golem explain`. */
@@ -16,14 +16,20 @@ export async function golemExplain(context: Context, name: string): Promise<unde
     return;
   }
   if (answer.negotiations.length === 0) {
-    context.note('no provider was looked for: its backend does not negotiate, or has not begun');
+    context.note(
+      'no provider was looked for: its backend does not negotiate, has not begun, or has not ended its first look',
+    );
     return;
   }
   for (const { attempt, region, outcome, recorded_at, record } of answer.negotiations.toReversed()) {
     const where = region === null ? '' : ` in ${printable(region)}`;
-    const head = `${printable(recorded_at)}  ${attempt === null ? `look at the market${where}` : `attempt ${attempt}${where}`}: ${printable(outcome)}`;
-    context.line(head);
-    if (isLook(record)) {
+    const what = attempt === null ? 'look at the market' : `attempt ${attempt}`;
+    const came = isFailedLook(record) ? 'could not be done' : printable(outcome);
+    context.line(`${printable(recorded_at)}  ${what}${where}: ${came}`);
+    if (isFailedLook(record)) {
+      const { code, message } = record.failure;
+      context.line(`  ${printable(code)}: ${printable(message)}; it is tried again`);
+    } else if (isLook(record)) {
       const dropped = countedBy(record.dropped);
       context.line(
         `  ${record.seen} offers seen, ${record.candidates.length} candidates${dropped === '' ? '' : `, dropped: ${dropped}`}`,

@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import { connect } from '../http/api.ts';
+import { counted } from '../text/counted.ts';
 import { printable } from '../text/printable.ts';
 import { statusAnswer } from './answers.ts';
 import { amount, countedBy, showTable } from './text.ts';
@@ -15,12 +16,12 @@ export async function golemStatus(context: Context): Promise<undefined> {
   const { yagna, wallet, money, market } = answer;
   context.line(
     yagna === null
-      ? 'yagna    no worker serves Golem'
-      : `yagna    circuit breaker ${printable(yagna.state)}${yagna.forced ? ' by an operator' : ''}, ${yagna.Failures} of ${yagna.Requests} calls failed in half a minute, ${yagna.processes} workers`,
+      ? 'yagna    no worker serves Golem: one does where GOLEM_API_KEY is set (docs/golem.md)'
+      : `yagna    circuit breaker ${printable(yagna.state)}${yagna.forced ? ' by an operator' : ''}, ${yagna.Failures} of ${yagna.Requests} calls failed in half a minute, ${counted(yagna.processes, 'worker')}`,
   );
   context.line(
     wallet === null
-      ? 'wallet   not known: the worker finds no yagna command line'
+      ? `wallet   not known: ${yagna === null ? 'only such a worker reads it' : 'the worker finds no yagna command line'}`
       : `wallet   ${amount(wallet.balance)} GLM on ${printable(wallet.platform)}, read ${printable(wallet.readAt)}`,
   );
   for (const one of money)

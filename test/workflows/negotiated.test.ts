@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, Negotiated, Work } from '../../backends/backend.ts';
+import { Refusal } from '../../backends/refusal.ts';
 import { requestCancel } from '../../store/cancel.ts';
 import { relayOnce } from '../../worker/relay.ts';
 import { startCore, type Core } from '../support/core.ts';
@@ -34,7 +35,7 @@ beforeAll(async () => {
     ...golem,
     async negotiate() {
       looks++;
-      if (failing-- > 0) throw new Error('the daemon is away');
+      if (failing-- > 0) throw new Refusal('backend_unavailable', 'the daemon is away');
       return found;
     },
   };
@@ -65,6 +66,15 @@ describe('an execution of a backend that negotiates', () => {
       [job],
     );
     expect(rows).toEqual([{ attempt: 1 }]);
+    const { rows: kept } = await core.db.pool.query<{ record: object }>(
+      'select n.record from negotiations n join executions e on e.id = n.execution_id where e.job_id = $1 order by n.number',
+      [job],
+    );
+    // Why it waited is told once, however often it was tried.
+    expect(kept.map(({ record }) => record)).toEqual([
+      { failure: { code: 'backend_unavailable', message: 'the daemon is away' } },
+      expect.objectContaining({ seen: 2 }),
+    ]);
   });
 
   it('that is cancelled while it runs is released, whatever its worker did', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../../cli/command-line.ts';
 import type { Region } from '../../../domain/jobspec/region.ts';
 import { decimalOf } from '../../../domain/money/decimal.ts';
-import { recordLook, recordTalks } from '../../../activities/negotiation.ts';
+import { recordFailedLook, recordLook, recordTalks } from '../../../activities/negotiation.ts';
 import type { Candidate } from '../../../backends/backend.ts';
 import { createBreaker } from '../../../backends/golem/breaker.ts';
 import { createBusinessEvents } from '../../../observability/events.ts';
@@ -88,6 +88,21 @@ describe('why an execution found nobody', () => {
     const text = await api.metrics.shared.metrics();
     expect(text).toContain('negotiation_offers_seen_total{region="US"} 4');
     expect(text).toMatch(/negotiation_duration_seconds_count\{[^}]*region="US"[^}]*outcome="no_match"\} 2/);
+  });
+
+  it('is told while it still waits, and is not taken for an empty market', async () => {
+    const where = { ...(await execution()), region: 'SA' };
+    const none = await beacon('golem', 'explain', where.executionId);
+    expect(none.err).toContain('has not ended its first look');
+    const message = 'the Golem registry does not answer for beacon/worker:latest';
+    await recordFailedLook(recording(), where, { code: 'backend_unavailable', message }, 10);
+    const { code, out } = await beacon('golem', 'explain', where.executionId);
+    expect([code, out]).toEqual([0, expect.stringMatching(/look at the market in SA: could not be done$/m)]);
+    expect(out).toContain(`  backend_unavailable: ${message}; it is tried again`);
+    const market = (
+      (await api.get('/api/v1/golem/status', operator)).json as { market: { region: string }[] }
+    ).market;
+    expect(market.map(({ region }) => region)).not.toContain('SA');
   });
 
   it('of a private job is told to nobody else', async () => {
