@@ -1,5 +1,6 @@
 import { createLogger } from '../observability/log.ts';
 import { withoutForeignKeys } from '../config/role-keys.ts';
+import { doubts } from '../config/doubts.ts';
 import { readSettings } from '../config/settings.ts';
 
 export interface RoleOptions {
@@ -18,6 +19,7 @@ export async function runRole(
   const given = readSettings(options.env);
   const log = createLogger(name === 'serve' ? 'api' : name, given.LOG_LEVEL);
   if (given.REDIS_URL !== null) log.info('REDIS_URL is set and unused: Temporal is the queue');
+  for (const said of doubts(options.env)) log.warn(said);
   if (name === 'migrate') {
     const { migrateDatabase } = await import('./roles/migrate.ts');
     return migrateDatabase(given, log);

@@ -13,7 +13,11 @@ test.each([
     'BEACON_COSIGNER_KEY_PEM',
     'BEACON_RECEIPT_KEY_PEM',
   ] as const;
-  const given = readSettings(Object.fromEntries(all.map((name) => [name, 'key'])));
+  const given = readSettings(
+    Object.fromEntries(
+      all.map((name) => [name, '-----BEGIN PRIVATE KEY-----\nkey\n-----END PRIVATE KEY-----\n']),
+    ),
+  );
   const { settings, ignored } = withoutForeignKeys(role, given);
   expect(all.filter((name) => settings[name] !== null)).toEqual(own);
   expect(ignored).toHaveLength(all.length - own.length);

@@ -24,9 +24,10 @@ export function readSettings(env: NodeJS.ProcessEnv): Values {
     if (parsed.success) values[name] = parsed.data;
     else {
       const shown = variable.secret === true ? 'its value' : JSON.stringify(given);
-      wrong.push(
-        `${name}: ${shown} ${parsed.error.issues.map((issue) => issue.message).join('; ')}. ${variable.doc}`,
-      );
+      // Only the first: a text of the wrong form fails the rules behind it for no reason of their own.
+      const [{ message: why } = { message: 'is not understood' }] = parsed.error.issues;
+      // A part of the value that is named by itself needs no second naming.
+      wrong.push(`${name}: ${why.startsWith('"') ? '' : `${shown} `}${why}. ${variable.doc}`);
     }
   }
   if (wrong.length > 0) throw new SettingsError(wrong.join('\n'));

@@ -80,8 +80,46 @@ describe('settings', () => {
     ['MAX_PARALLEL', 'many', 'is not a whole number'],
     ['MAX_PARALLEL', '101', 'must be 100 or less'],
     ['LOG_LEVEL', 'loud', 'must be one of '],
+    ['HTTP_PORT', 'abc', 'must be a port, :port or host:port. Port of the API'],
+    ['PORT_RANGE', 'x', 'must be <first>-<last>. Ports tried'],
+    ['JOB_DEADLINE', '99999999999', 'must be 315360000 or less'],
+    ['TEMPORAL_ADDRESS', 'nohost', 'must be host:port'],
+    ['GOLEM_NETWORK', 'moon', 'is no network; there are testnet, mainnet, polygon,'],
+    ['GOLEM_IMAGES', '{', 'must be {"<image>": {"url", "sha3_224"}}: it is not JSON'],
+    ['GOLEM_IMAGES', '7', 'must be {"<image>": {"url", "sha3_224"}}: Invalid input: expected record'],
   ])('refuse %s=%s and say why', (name, value, why) => {
     expect(() => readSettings({ [name]: value })).toThrow(`${name}: "${value}" ${why}`);
+  });
+
+  it.each([
+    ['BACKENDS', 'foo', '"foo" is not <region or *>=<backend>'],
+    ['BACKENDS', 'EU=local;EU=golem', '"EU" stands there twice'],
+    ['CORS_ORIGINS', 'https://app.example,app.example', '"app.example" is no origin such as'],
+    ['CORS_ORIGINS', 'https://app.example/page', '"https://app.example/page" is no origin'],
+    ['ALLOWED_HOSTS', 'http://beacon.example', '"http://beacon.example" is no host name'],
+    ['ALLOWED_HOSTS', 'beacon.example:8090', '"beacon.example:8090" is no host name'],
+    ['TRUSTED_PROXIES', '10.0.0.1,proxy', '"proxy" is no address such as'],
+    ['TRUSTED_PROXIES', '10.0.0.0/33', '"10.0.0.0/33" is no address'],
+    ['BEACON_LOG_KEY_PEM', 'log.pem', 'its value must be a private key in PEM. Ed25519 key'],
+    ['DATABASE_URL', 'mysql://x', 'its value must begin with postgres://'],
+    [
+      'IPFS_PINNING_SERVICES',
+      '[{}]',
+      'its value must be [{"name", "endpoint", "token"}]: 0.name is not a text.',
+    ],
+  ])('refuse %s=%s and name the part that is wrong', (name, value, why) => {
+    expect(() => readSettings({ [name]: value })).toThrow(`${name}: ${why}`);
+  });
+
+  it('take the names, origins and proxies that there are', () => {
+    const env = {
+      ALLOWED_HOSTS: '*,beacon.example,10.0.0.1,[::1]',
+      CORS_ORIGINS: 'https://app.example,http://localhost:3000/,HTTPS://Upper.example',
+      TRUSTED_PROXIES: 'loopback,10.0.0.1,10.0.0.0/8,10.0.0.0/255.0.0.0,fd00::/8,::1',
+      TEMPORAL_ADDRESS: 'temporal.example:7233',
+    };
+    for (const [name, value] of Object.entries(env))
+      expect([name, readSettings({ [name]: value })]).toEqual([name, expect.anything()]);
   });
 
   it('refuse to switch signatures off', () => {

@@ -5,6 +5,7 @@ import { BACKEND_KINDS } from '../domain/backend-kinds.ts';
 import { parseRegion, REGIONS, type Region } from '../domain/jobspec/region.ts';
 import { REGION_POLICIES } from '../domain/region/judge.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
+import { isHostName, isOrigin, isProxy } from './addresses.ts';
 
 /** One environment variable: its name, meaning and default; `docs/configuration.md` is written from this list. */
 export interface Variable<T> {
@@ -41,6 +42,12 @@ const oneOf = <const T extends readonly [string, ...string[]]>(values: T, fallba
     .enum(values, `must be one of ${values.join(', ')}`)
     .optional()
     .transform((value): T[number] => value ?? fallback);
+/** Items of a list that `isRight` refuses are named. */
+const listOf = (isRight: (item: string) => boolean, what: string) =>
+  list().superRefine((items, context) => {
+    const wrong = items.find((item) => !isRight(item));
+    if (wrong !== undefined) context.addIssue({ code: 'custom', message: `"${wrong}" ${what}` });
+  });
 const list = () =>
   z
     .string()
@@ -78,6 +85,10 @@ const backends = z
         });
         return z.NEVER;
       }
+      if (Object.hasOwn(table, region)) {
+        context.addIssue({ code: 'custom', message: `"${region}" stands there twice` });
+        return z.NEVER;
+      }
       table[region] = kinds;
     }
     return table;
@@ -93,12 +104,27 @@ const httpUrl = z
   .optional()
   .transform((value) => value ?? null);
 
+/** What kind of key it is, is looked at where it is used. */
+const pem = z
+  .string()
+  .regex(
+    /^\s*-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+-----END [A-Z ]*PRIVATE KEY-----\s*$/,
+    'must be a private key in PEM',
+  )
+  .optional()
+  .transform((value) => value ?? null);
+
 const price = (fallback: number) =>
   z
     .string()
     .regex(/^\d{1,9}(\.\d{1,18})?$/, 'is not an amount of GLM such as 0.1')
     .optional()
     .transform((value) => (value === undefined ? fallback : Number(value)));
+
+/** Where in a JSON value the first fault is, and what it is. */
+function firstIssue({ issues: [issue] }: z.ZodError): string {
+  return issue === undefined ? 'it is wrong' : [issue.path.join('.'), issue.message].join(' ').trim();
+}
 
 const golemImages = z
   .string()
@@ -107,7 +133,7 @@ const golemImages = z
     try {
       return imageMap.parse(JSON.parse(value ?? '{}'));
     } catch (error) {
-      const why = error instanceof z.ZodError ? z.prettifyError(error) : 'it is not JSON';
+      const why = error instanceof z.ZodError ? firstIssue(error) : 'it is not JSON';
       context.addIssue({ code: 'custom', message: `must be {"<image>": {"url", "sha3_224"}}: ${why}` });
       return z.NEVER;
     }
@@ -121,19 +147,18 @@ const pinningServices = z
       return z
         .array(
           z.strictObject({
-            name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'is not 1 to 32 of a-z 0-9 -'),
-            endpoint: z.string().regex(/^https?:\/\/[^\s/]+/, 'is not an http:// or https:// address'),
-            token: z.string().min(1),
+            name: z.string('is not a text').regex(/^[a-z0-9-]{1,32}$/, 'is not 1 to 32 of a-z 0-9 -'),
+            endpoint: z
+              .string('is not a text')
+              .regex(/^https?:\/\/[^\s/]+/, 'is not an http:// or https:// address'),
+            token: z.string('is not a text').min(1, 'is empty'),
           }),
         )
         .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'names one twice')
         .refine((all) => all.every(({ name }) => name !== 'kubo'), 'kubo is the name of IPFS_NODE_URL')
         .parse(JSON.parse(value ?? '[]'));
     } catch (error) {
-      const why =
-        error instanceof z.ZodError
-          ? error.issues.map((issue) => issue.message).join('; ')
-          : 'it is not JSON';
+      const why = error instanceof z.ZodError ? firstIssue(error) : 'it is not JSON';
       context.addIssue({ code: 'custom', message: `must be [{"name", "endpoint", "token"}]: ${why}` });
       return z.NEVER;
     }
@@ -188,23 +213,38 @@ export const VARIABLES = {
   },
   ALLOWED_HOSTS: {
     doc: 'Host names served besides loopback names, comma separated; * serves any.',
-    schema: list(),
+    schema: listOf(isHostName, 'is no host name: it stands without scheme, port and path'),
   },
-  CORS_ORIGINS: { doc: 'Origins of web pages that may call, comma separated.', schema: list() },
+  CORS_ORIGINS: {
+    doc: 'Origins of web pages that may call, comma separated.',
+    schema: listOf(isOrigin, 'is no origin such as https://app.example'),
+  },
   TRUSTED_PROXIES: {
     doc: 'Addresses of proxies whose X-Forwarded-For is believed, comma separated.',
-    schema: list(),
+    schema: listOf(isProxy, 'is no address such as 10.0.0.1 or 10.0.0.0/8'),
   },
   ADMIN_TOKEN: {
     doc: "The operator's bearer token; `beacon up` makes one of its own.",
     schema: text(),
     secret: true,
   },
-  DATABASE_URL: { doc: 'PostgreSQL. Unset: `beacon up` runs an embedded one.', schema: text(), secret: true },
+  DATABASE_URL: {
+    doc: 'PostgreSQL. Unset: `beacon up` runs an embedded one.',
+    schema: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
+      .optional()
+      .transform((value) => value ?? null),
+    secret: true,
+  },
   DATABASE_POOL: { doc: 'Connections per process. Default 10.', schema: int(10, { min: 2, max: 200 }) },
   TEMPORAL_ADDRESS: {
     doc: 'Temporal frontend, host:port. Unset: `beacon up` runs an embedded one.',
-    schema: text(),
+    schema: z
+      .string()
+      .regex(/^(\[[0-9a-fA-F:]+\]|[^\s/:]+):\d{1,5}$/, 'must be host:port')
+      .optional()
+      .transform((value) => value ?? null),
   },
   TEMPORAL_NAMESPACE: { doc: 'Temporal namespace. Default default.', schema: text('default') },
   TEMPORAL_TASK_QUEUE: {
@@ -229,7 +269,8 @@ export const VARIABLES = {
   },
   JOB_DEADLINE: {
     doc: 'Seconds from the start of a job after which it expires. Default 86400.',
-    schema: int(86_400, { min: 1 }),
+    // Ten years: more is a slip of the keyboard.
+    schema: int(86_400, { min: 1, max: 315_360_000 }),
   },
   MAX_PARALLEL: {
     doc: 'Executions of one job that run at once. Default 10.',
@@ -359,17 +400,17 @@ export const VARIABLES = {
   },
   BEACON_RECEIPT_KEY_PEM: {
     doc: 'ECDSA P-256 key for receipts, PKCS#8 PEM. Default: a file in the state folder.',
-    schema: text(),
+    schema: pem,
     secret: true,
   },
   BEACON_LOG_KEY_PEM: {
     doc: 'Ed25519 key for checkpoints, PKCS#8 PEM. Default: a file in the state folder.',
-    schema: text(),
+    schema: pem,
     secret: true,
   },
   BEACON_LOG_NEXT_KEY_PEM: {
     doc: 'The key to which the log is rotated, Ed25519, PKCS#8 PEM. Default: a file in the state folder while there is one.',
-    schema: text(),
+    schema: pem,
     secret: true,
   },
   LOG_POLICY_FILE: {
@@ -382,7 +423,7 @@ export const VARIABLES = {
   },
   BEACON_COSIGNER_KEY_PEM: {
     doc: "Ed25519 key by which the relay's own cosigner says every minute that the newest checkpoint is the newest, PKCS#8 PEM. Default: a file in the state folder.",
-    schema: text(),
+    schema: pem,
     secret: true,
   },
   IPFS_NODE_URL: {
@@ -428,7 +469,7 @@ export const VARIABLES = {
         if (network !== undefined) return network;
         context.addIssue({
           code: 'custom',
-          message: `is no network; there are testnet, mainnet, ${YAGNA_NETWORKS.join(', ')}`,
+          message: `is no network; there are ${[...new Set(['testnet', 'mainnet', ...YAGNA_NETWORKS])].join(', ')}`,
         });
         return z.NEVER;
       }),

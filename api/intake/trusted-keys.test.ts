@@ -34,6 +34,15 @@ describe('the list of trusted keys', () => {
     );
   });
 
+  test('that is wrong is refused with what is wrong and where', () => {
+    const said = (list: unknown) => () => parseTrustList(JSON.stringify(list));
+    expect(said([row(), { kid: 'b' }])).toThrow(/TRUSTED_KEYS_JSON.*: entry 2: public_key is not a text$/);
+    expect(said(row({ status: 'activ' }))).toThrow(/: entry 1: status must be active or revoked$/);
+    expect(said([row(), row({ public_key: testKey().text })])).toThrow(/kid \S+ stands twice$/);
+    expect(() => parseTrustList('{')).toThrow(/TRUSTED_KEYS_FILE\) is not JSON$/);
+    expect(parseTrustList(JSON.stringify(row())).size).toBe(1);
+  });
+
   test('says of a key what holds at the time', async () => {
     const keysJson = JSON.stringify([
       row({ not_before: '2026-01-01T00:00:00Z', not_after: '2026-12-31T00:00:00+01:00' }),

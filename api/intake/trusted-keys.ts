@@ -31,7 +31,7 @@ const time = z
   })
   .nullish();
 
-const publicKey = z.string().transform((text, context) => {
+const publicKey = z.string('is not a text').transform((text, context) => {
   const unpadded = text.replace(/=+$/, '');
   const bytes = fromBase64(unpadded + '='.repeat((4 - (unpadded.length % 4)) % 4));
   if (bytes?.length !== PUBLIC_KEY_BYTES) {
@@ -42,15 +42,17 @@ const publicKey = z.string().transform((text, context) => {
 });
 
 const entry = z.object({
-  kid: z.string().min(1),
+  kid: z.string('is not a text').min(1, 'is empty'),
   public_key: publicKey,
-  status: z.enum(['', 'active', 'revoked']).default('active'),
+  status: z.enum(['', 'active', 'revoked'], 'must be active or revoked').default('active'),
   not_before: time,
   not_after: time,
 });
 type Entry = z.infer<typeof entry>;
 
-const list = z.union([z.array(entry), entry.transform((only) => [only])]).superRefine((entries, context) => {
+/** One entry stands for a list of one, as it always did. */
+const asList = (value: unknown): unknown => (Array.isArray(value) ? value : [value]);
+const list = z.preprocess(asList, z.array(entry)).superRefine((entries, context) => {
   for (const field of ['kid', 'public_key'] as const) {
     const values = entries.map((item) => item[field]);
     const twice = values.find((value, index) => values.indexOf(value) !== index);
@@ -63,18 +65,22 @@ const list = z.union([z.array(entry), entry.transform((only) => [only])]).superR
   }
 });
 
+const LIST = 'the list of trusted keys (TRUSTED_KEYS_JSON, else TRUSTED_KEYS_FILE)';
+
 export function parseTrustList(text: string): Map<string, Entry> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new TrustListError('the list of trusted keys is not JSON', { cause });
+    throw new TrustListError(`${LIST} is not JSON`, { cause });
   }
   const parsed = list.safeParse(value);
   if (!parsed.success) {
-    throw new TrustListError(`the list of trusted keys is invalid: ${z.prettifyError(parsed.error)}`, {
-      cause: parsed.error,
+    const said = parsed.error.issues.map(({ path: [at, field], message }) => {
+      const entryOf = typeof at === 'number' ? `entry ${at + 1}: ` : '';
+      return `${entryOf}${[...(field === undefined ? [] : [String(field)]), message].join(' ')}`;
     });
+    throw new TrustListError(`${LIST} is invalid: ${said.join('; ')}`, { cause: parsed.error });
   }
   return new Map(parsed.data.map((item) => [item.public_key, item]));
 }

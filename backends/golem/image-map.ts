@@ -12,10 +12,13 @@ const volume = z
   .string()
   .regex(/^(\/[A-Za-z0-9._-]+)+$/, 'is not an absolute path')
   .default(DEFAULT_VOLUME);
-const entry = z.union([
-  z.strictObject({ url, sha3_224: sha3, volume }),
-  z.strictObject({ tag: z.string().min(1).max(255), volume }),
-]);
+const entry = z.union(
+  [
+    z.strictObject({ url, sha3_224: sha3, volume }),
+    z.strictObject({ tag: z.string().min(1).max(255), volume }),
+  ],
+  'is neither a right {"url", "sha3_224"} nor a right {"tag"}, each with "volume" or without',
+);
 
 /** Keys are images as a job names them, or `sha256:…` digests of them. */
 export const imageMap = z.record(z.string(), entry);

@@ -1,4 +1,5 @@
-import { describeSettings } from '../../config/settings.ts';
+import { contradictions, doubts } from '../../config/doubts.ts';
+import { describeSettings, readSettings } from '../../config/settings.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../failure.ts';
 import { resolveApi } from '../http/address.ts';
@@ -14,12 +15,14 @@ export async function config(context: Context): Promise<undefined> {
     state: context.stateDir,
     key: signingKeyPath(context.io, undefined),
   };
-  const redis =
-    (context.io.env.REDIS_URL ?? '') === ''
-      ? undefined
-      : 'REDIS_URL is set and not used: Temporal is the queue';
+  const { env } = context.io;
+  const notes = [
+    ...((env.REDIS_URL ?? '') === '' ? [] : ['REDIS_URL is set and not used: Temporal is the queue']),
+    ...doubts(env),
+    ...contradictions(readSettings(env)),
+  ];
   if (context.json) {
-    context.document({ client, settings: rows, notes: redis === undefined ? [] : [redis] });
+    context.document({ client, settings: rows, notes });
     return;
   }
   const width = context.io.stdout.isTty ? context.io.stdout.columns() : Infinity;
@@ -37,7 +40,7 @@ export async function config(context: Context): Promise<undefined> {
   context.line();
   context.line(context.colours.dim(head));
   for (const line of lines) context.line(line);
-  if (redis !== undefined) context.note(redis);
+  for (const said of notes) context.note(printable(said));
 }
 
 /** Without an address the settings can be shown all the same. */

@@ -1,3 +1,4 @@
+import { contradictions, doubts } from '../../config/doubts.ts';
 import { readSettings } from '../../config/settings.ts';
 import { startStack, type Stack } from '../../embedded/stack.ts';
 import type { Context } from '../context.ts';
@@ -8,8 +9,9 @@ import { stackProgress } from './progress.ts';
 export async function up(context: Context): Promise<undefined> {
   const { io, stateDir } = context;
   // Before anything starts: what is wrong would else be found by the first role, after a database and perhaps a build.
-  readSettings(io.env);
+  const settings = readSettings(io.env);
   const progress = stackProgress(context);
+  for (const said of [...doubts(io.env), ...contradictions(settings)]) progress.say(said);
   const stack = await startStack({ stateFolder: stateDir, env: io.env, progress, signal: io.signal }).finally(
     () => progress.end(),
   );
