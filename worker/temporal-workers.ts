@@ -103,18 +103,36 @@ export async function startTemporalWorkers(
   };
 }
 
+class TemporalAway extends Error {
+  override name = 'TemporalAway';
+  readonly code = 'temporal_away';
+}
+
+/** The native client tells why only in the text of its own errors. */
+const REASONS = [
+  ['ConnectionRefused', 'nothing listens there'],
+  ['dns error', 'there is no such host'],
+  ['HostUnreachable', 'the host cannot be reached'],
+  ['NetworkUnreachable', 'the network cannot be reached'],
+] as const;
+
 /** The native client has no time-out of its own for the first contact. */
 async function connect(address: string): Promise<NativeConnection> {
   const connection = NativeConnection.connect({ address });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new Error(`no answer from Temporal at ${address} in ${CONNECT_TIMEOUT_MS} ms`)),
+      () => reject(new TemporalAway(`no answer from Temporal at ${address} in ${CONNECT_TIMEOUT_MS} ms`)),
       CONNECT_TIMEOUT_MS,
     );
   });
   try {
     return await Promise.race([connection, late]);
+  } catch (cause) {
+    if (cause instanceof TemporalAway) throw cause;
+    const why =
+      REASONS.find(([sign]) => String(cause).includes(sign))?.[1] ?? 'what answers there is not Temporal';
+    throw new TemporalAway(`Temporal at ${address} (TEMPORAL_ADDRESS): ${why}`, { cause });
   } finally {
     clearTimeout(timer);
   }

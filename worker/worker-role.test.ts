@@ -31,6 +31,18 @@ test('a worker refuses bare processes when the API takes jobs of anybody, whatev
     { open: false, loopback_only: false },
   ]) {
     await writeTrustMode(db.pool, mode);
-    await expect(start(db.url, folder.path)).rejects.not.toMatchObject({ code: 'invalid_setting' });
+    await expect(start(db.url, folder.path)).rejects.toMatchObject({
+      code: 'temporal_away',
+      message: 'Temporal at 127.0.0.1:1 (TEMPORAL_ADDRESS): nothing listens there',
+    });
   }
+}, 60_000);
+
+test('a worker that starts beside an API waits for its word; what the one before took does not stand', async () => {
+  await using db = await testDatabase();
+  await using folder = await temporaryFolder();
+  await writeTrustMode(db.pool, { open: true, loopback_only: false });
+  const starting = start(db.url, folder.path);
+  setTimeout(() => void writeTrustMode(db.pool, { open: true, loopback_only: true }), 1_500);
+  await expect(starting).rejects.toMatchObject({ code: 'temporal_away' });
 }, 60_000);

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAttestActivities } from '../activities/attest.ts';
 import { createAttester, type Attester } from '../activities/attester.ts';
 import { createExecuteActivities } from '../activities/execute.ts';
@@ -128,6 +129,21 @@ export async function startWorkerRole(
   }
 }
 
+/** An API that starts beside this worker has said within this how it takes jobs; before, the last one's word stands. */
+const API_SAYS_MS = 5_000;
+const LOOK_AGAIN_MS = 250;
+
+/** The API takes jobs of any key from other machines, and did not just start to be another one. */
+async function staysOpen(pool: Pool): Promise<boolean> {
+  const until = performance.now() + API_SAYS_MS;
+  for (;;) {
+    const api = await readTrustMode(pool);
+    if (api?.open !== true || api.loopback_only) return false;
+    if (performance.now() > until) return true;
+    await sleep(LOOK_AGAIN_MS);
+  }
+}
+
 /** In LOCAL_PROCESS_DIGESTS: the programs that come with Beacon. */
 const SHIPPED = 'shipped';
 
@@ -138,8 +154,7 @@ async function localBackend(settings: Values, pool: Pool, log: Log): Promise<Bac
       'LOCAL_PROCESS_DIGESTS: bare processes are refused while ALLOW_OPEN_TRUST lets anybody submit',
     );
   }
-  const api = await readTrustMode(pool);
-  if (listed.length > 0 && api?.open === true && !api.loopback_only) {
+  if (listed.length > 0 && (await staysOpen(pool))) {
     throw new SettingsError(
       'LOCAL_PROCESS_DIGESTS: bare processes are refused while the API takes jobs of any key from other machines; set TRUST_ENFORCE there and start it again',
     );
