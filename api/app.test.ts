@@ -48,6 +48,27 @@ describe('what comes from a web page', () => {
     expect(preflight.headers['access-control-allow-headers']).toContain('Idempotency-Key');
   });
 
+  test('may ask first for what every page may read, from anywhere', async () => {
+    const ask = (url: string, host = 'localhost') =>
+      api.app.inject({
+        method: 'OPTIONS',
+        url,
+        headers: {
+          host,
+          origin: 'https://auditor.example',
+          'access-control-request-method': 'GET',
+          'access-control-request-headers': 'if-none-match',
+        },
+      });
+    for (const url of ['/checkpoint', '/tile/0/000', '/ipfs/bafy/a/b', '/api/v1/transparency/checkpoints']) {
+      const { statusCode, headers } = await ask(url);
+      expect([url, statusCode, headers['access-control-allow-origin']]).toEqual([url, 204, '*']);
+      expect(headers['access-control-allow-headers']).toContain('If-None-Match');
+      expect((await ask(url, 'evil.example')).statusCode).toBe(403);
+    }
+    expect((await ask('/api/v1/jobs')).statusCode).toBe(403);
+  });
+
   test.each([
     ['https://evil.example'],
     ['null'],

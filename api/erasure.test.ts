@@ -116,6 +116,11 @@ test('an execution that is erased leaves nothing but the proof of that', async (
     files: [],
   });
 
+  const server = await api.app.listen({ host: '127.0.0.1', port: 0 });
+  const shown = await beacon('execution', 'get', gone!.id, '--api', server);
+  expect(shown.out).toContain(`${gone!.ipfs_cid}, erased: beacon verify ${gone!.id} shows the proof`);
+  expect((await beacon('execution', 'get', other!.id, '--api', server)).out).toMatch(/^receipt +baf\S+$/m);
+
   const verdict = judge(await bundleOf(`executions/${gone!.id}`));
   expect(verdict).toMatchObject({
     kind: 'erased',

@@ -20,11 +20,13 @@ export const problem = z
 
 /** A whole number of a query, in digits: empty text, which JavaScript would read as 0, is none. */
 export function wholeNumber(min: number, max: number) {
+  const range = max === Number.MAX_SAFE_INTEGER ? `, ${min} or more` : ` from ${min} to ${max}`;
+  const rule = `must be a whole number${range}`;
   return z
     .string()
-    .regex(/^\d{1,16}$/, 'must be a whole number')
+    .regex(/^\d{1,16}$/, rule)
     .transform(Number)
-    .pipe(z.int().min(min).max(max))
+    .pipe(z.int(rule).min(min, rule).max(max, rule))
     .meta({ type: 'integer', minimum: min, maximum: max });
 }
 

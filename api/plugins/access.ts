@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../errors.ts';
 
 interface AccessSettings {
@@ -90,10 +90,16 @@ export function registerAccess(
     }
     done();
   });
-  app.options('*', { schema: { hide: true } }, (request, reply) => {
+  const preflight = (request: FastifyRequest, reply: FastifyReply): void => {
     const { origin, 'access-control-request-method': method } = request.headers;
     if (origin === undefined || method === undefined)
       throw new ApiError('bad_request', { message: 'OPTIONS is answered to a preflight only' });
     reply.code(204).headers(PREFLIGHT).send();
+  };
+  app.options('*', { schema: { hide: true } }, preflight);
+  // What every page may read is asked for first when the page wants a header more (If-None-Match, Range).
+  app.addHook('onRoute', function ({ method, routePath, config }) {
+    if (method !== 'GET' || config?.anyOrigin !== true) return;
+    this.options(routePath, { schema: { hide: true }, config }, preflight);
   });
 }

@@ -71,13 +71,21 @@ export function sendProblem(error: ApiError, request: FastifyRequest, reply: Fas
     .send(JSON.stringify(errorBody(error, request.id)));
 }
 
+/** What the schemas say of a parameter that is not there, or there twice, for whoever wrote the URL. */
+function inWords(message: string): string {
+  if (message.endsWith('received undefined')) return 'is required';
+  return message === 'Invalid input: expected string, received array'
+    ? 'stands there more than once'
+    : message;
+}
+
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof LogDamagedError) return new ApiError('log_damaged', { cause: error });
   if (hasZodFastifySchemaValidationErrors(error)) {
     const issues = error.validation.map((issue) => ({
       field: issue.instancePath.replace(/^\//, '').replaceAll('/', '.'),
-      message: issue.message ?? 'invalid',
+      message: inWords(issue.message ?? 'invalid'),
     }));
     const [first] = issues;
     return new ApiError('validation_error', {

@@ -97,6 +97,13 @@ describe('checkpoints and consistency', () => {
     for (const [path, status, code] of cases) {
       expect(await api.get(`${T}/${path}`), path).toMatchObject({ status, json: { code } });
     }
+    for (const [query, said] of [
+      ['', 'from: is required'],
+      ['from=1&from=2', 'from: stands there more than once'],
+      ['from=-1', 'from: must be a whole number, 0 or more'],
+      ['from=99999999999999999999', 'from: must be a whole number, 0 or more'],
+    ] as const)
+      expect((await api.get(`${T}/consistency?${query}`)).json.error, query).toBe(said);
   });
 });
 
