@@ -127,6 +127,16 @@ describe('keygen and sign', () => {
     });
   });
 
+  test('what is said of a signature is one plain line, whatever the id holds', async () => {
+    await writeFile(at('spec.json'), JSON.stringify({ ...SPEC, id: 'a\u202eb\u001b[31m' }));
+    const { err } = await beacon(['sign', 'spec.json', 'out.json', '--throwaway']);
+    expect(err).toContain('signed a\\u202eb\\x1b[31m by ');
+    await writeFile(at('spec.json'), JSON.stringify({ ...SPEC, id: undefined }));
+    expect((await beacon(['sign', 'spec.json', 'out.json', '--throwaway'])).err).toMatch(/^signed by \S+=/m);
+    const dash = await beacon(['sign', 'spec.json', '-', '--throwaway']);
+    expect([dash.code, dash.err]).toEqual([2, expect.stringContaining('goes to standard output')]);
+  });
+
   test('a signed file passes the dry run; a changed one does not, and an unsigned one names the way', async () => {
     await writeFile(at('spec.json'), JSON.stringify(SPEC));
     await beacon(['sign', 'spec.json', 'signed.json', '--throwaway', '--id', 'job-8']);
@@ -183,6 +193,19 @@ describe('keygen and sign', () => {
   });
 });
 
+test.each([
+  [['verify'], "missing required argument 'what' → see `beacon verify --help`"],
+  [['log', 'close', '--nonsense'], "unknown option '--nonsense' → see `beacon log close --help`"],
+  [
+    ['monitor', '--every', '0'],
+    "argument '0' is invalid: seconds from 1 to 86400 → see `beacon monitor --help`",
+  ],
+  [['nonsense'], "unknown command 'nonsense' → see `beacon --help`"],
+])('%j is wrong usage, and the help that shows the right one is named', async (argv, said) => {
+  const { code, err } = await beacon(argv);
+  expect([code, err]).toEqual([2, expect.stringContaining(said)]);
+});
+
 describe('speaking to a service', () => {
   test('no service: code 3, where, why, what next', async () => {
     const { code, err } = await beacon(['job', 'list', '--api', 'http://127.0.0.1:1']);
@@ -236,6 +259,18 @@ describe('speaking to a service', () => {
       expect(err).toContain(text);
       expect(err.trimEnd()).not.toContain('\n');
     });
+
+    test.each(['', '<html>Not Found</html>', '{"message": 7}'])(
+      'something that is no Beacon and says %j is taken for none',
+      async (body) => {
+        answer = { status: 404, body };
+        const { code, err } = await beacon(['job', 'list', '--api', api]);
+        expect(code).toBe(4);
+        expect(err).toContain(
+          'GET /api/v1/jobs?limit=20 was answered with status 404 and no reason → is this',
+        );
+      },
+    );
 
     test('names from the service are printed as text, never obeyed', async () => {
       const name = 'evil\u001b[2J\u202egnp.exe\nfake line';
@@ -292,7 +327,7 @@ describe('a state folder that is named', () => {
     await writeFile(at('stack.json'), JSON.stringify({ phase: 'starting' }));
     expect(await ask(['--state', '.'])).toMatchObject({
       code: 3,
-      err: expect.stringContaining('no API yet'),
+      err: expect.stringContaining('no API at the moment'),
     });
   });
 

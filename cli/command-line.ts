@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { CliError, EXIT, codeOf, fileReasonOf, reasonOf } from './failure.ts';
 import { OutputGone, type Io } from './io.ts';
 import { buildProgram } from './program.ts';
@@ -18,17 +18,30 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (thrown) {
-    return report(thrown, argv, io);
+    return report(thrown, argv, io, () => commandNamed(program, argv));
   }
 }
 
-function report(thrown: unknown, argv: readonly string[], io: Io): number {
+/** The command that `argv` leads to, as one would type it. */
+function commandNamed(program: Command, argv: readonly string[]): string {
+  let command = program;
+  const words = [program.name()];
+  for (const word of argv) {
+    const next = command.commands.find((sub) => sub.name() === word);
+    if (next === undefined) continue;
+    command = next;
+    words.push(word);
+  }
+  return words.join(' ');
+}
+
+function report(thrown: unknown, argv: readonly string[], io: Io, asked: () => string): number {
   if (thrown instanceof CommanderError) {
     // Help and version were printed already; a bare group (`beacon job`) printed its help as an answer to a mistake.
     if (thrown.exitCode === 0) return EXIT.ok;
     if (thrown.code === 'commander.help') return EXIT.usage;
   }
-  const error = understand(thrown);
+  const error = understand(thrown, asked);
   if (io.signal.aborted && error.code === 'interrupted') {
     return io.signal.reason instanceof OutputGone ? EXIT.ok : EXIT.interrupted;
   }
@@ -44,11 +57,15 @@ function report(thrown: unknown, argv: readonly string[], io: Io): number {
   return error.exitCode;
 }
 
-function understand(thrown: unknown): CliError {
+function understand(thrown: unknown, asked: () => string): CliError {
   if (thrown instanceof CliError) return thrown;
   if (thrown instanceof CommanderError) {
-    const message = thrown.message.replace(/^error: /, '').replaceAll('\n', ' ');
-    return new CliError('usage', message, { next: 'see `beacon --help` or `beacon <command> --help`' });
+    const message = thrown.message
+      .replace(/^error: /, '')
+      .replaceAll('\n', ' ')
+      .replace(' is invalid. ', ' is invalid: ')
+      .replace(/\.$/, '');
+    return new CliError('usage', message, { next: `see \`${asked()} --help\`` });
   }
   const known = fromElsewhere(thrown);
   if (known !== undefined) return known;

@@ -34,6 +34,11 @@ async function* untilAborted(
 
 /** Writes a result to a file, over what is there. */
 export async function writeOutput(context: Context, file: string, bytes: Uint8Array | string): Promise<void> {
+  if (file === '-') {
+    throw new CliError('usage', 'a result is written to a file, and - is none', {
+      next: 'leave it out, and the result goes to standard output, where it can',
+    });
+  }
   try {
     await writeFile(path.resolve(context.io.cwd, file), bytes);
   } catch (cause) {

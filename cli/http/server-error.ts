@@ -24,7 +24,8 @@ export function readError(answer: Answer, what: string): CliError {
   const body = parse(answer.bytes);
   const nested = typeof body.error === 'object' ? body.error.message : body.error;
   const serverCode = body.error_code ?? body.code;
-  const text = nested ?? body.message ?? `status ${answer.status}`;
+  const said = nested ?? body.message;
+  const text = said ?? `status ${answer.status}`;
   const named = serverCode === undefined || serverCode === text ? text : `${text} (${serverCode})`;
   if (answer.status >= 500) {
     const id = body.request_id ?? answer.headers.get('x-request-id') ?? undefined;
@@ -34,6 +35,12 @@ export function readError(answer: Answer, what: string): CliError {
     });
   }
   const code = answer.status === 404 ? 'not_found' : 'refused';
+  // Something else than Beacon, or a proxy before it.
+  if (said === undefined && serverCode === undefined) {
+    return new CliError(code, `${what} was answered with status ${answer.status} and no reason`, {
+      next: 'is this address a Beacon API? `beacon config` shows it',
+    });
+  }
   const retryAfter = answer.headers.get('retry-after');
   const next =
     (serverCode === undefined ? undefined : NEXT[serverCode]) ??

@@ -16,6 +16,12 @@ export async function getExecution(context: Context, name: string): Promise<unde
   else for (const line of executionLines(execution)) context.line(line);
 }
 
+/** A receipt has its address for ever; only erasing takes away what stands there. */
+function receiptText({ id, ipfs_cid: cid, receipt }: z.infer<typeof executionDetails>): string | undefined {
+  if (cid == null) return undefined;
+  return receipt == null ? `${cid}, erased: beacon verify ${id} shows the proof` : cid;
+}
+
 function executionLines(execution: z.infer<typeof executionDetails>): string[] {
   const { receipt, failure, attempts = [], files = [] } = execution;
   const facts: [string, string | null | undefined][] = [
@@ -32,7 +38,7 @@ function executionLines(execution: z.infer<typeof executionDetails>): string[] {
     ['started', execution.started_at],
     ['ended', execution.completed_at],
     ['took', execution.duration_ms == null ? undefined : duration(execution.duration_ms)],
-    ['receipt', execution.ipfs_cid],
+    ['receipt', receiptText(execution)],
     ['output', execution.output],
   ];
   const lines = facts.flatMap(([name, value]) =>

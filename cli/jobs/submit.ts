@@ -6,6 +6,7 @@ import { submitAnswer } from '../http/answers.ts';
 import { connect, readJob } from '../http/api.ts';
 import { nameOf, readInput } from '../input.ts';
 import { parseSpecFile } from '../keys/sign.ts';
+import { unreadMembers } from '../keys/unread-members.ts';
 import { counted } from '../text/counted.ts';
 import { printable } from '../text/printable.ts';
 import { jobLines } from './get.ts';
@@ -18,7 +19,7 @@ export async function submit(context: Context, file: string, options: SubmitOpti
   const tree = parseSpecFile(bytes, nameOf(file));
   requireSigned(tree, nameOf(file));
   if (options.dryRun === true) {
-    dryRun(context, checkSpec(tree, nameOf(file)));
+    dryRun(context, checkSpec(tree, nameOf(file)), unreadMembers(tree));
     return EXIT.ok;
   }
   const api = await connect(context);
@@ -71,7 +72,12 @@ function hiddenHere(id: string, cause: CliError): CliError {
   });
 }
 
-function dryRun(context: Context, { spec, verified, plan }: ReturnType<typeof checkSpec>): void {
+function dryRun(
+  context: Context,
+  { spec, verified, plan }: ReturnType<typeof checkSpec>,
+  unread: string[],
+): void {
+  const ignored = [...spec.ignored, ...unread];
   if (context.json) {
     context.document({
       ok: true,
@@ -80,7 +86,7 @@ function dryRun(context: Context, { spec, verified, plan }: ReturnType<typeof ch
       form: verified.form,
       executions: plan.executions.length,
       plan,
-      ignored: spec.ignored,
+      ignored,
     });
     return;
   }
@@ -91,7 +97,9 @@ function dryRun(context: Context, { spec, verified, plan }: ReturnType<typeof ch
   context.line(
     `plan       ${counted(plan.executions.length, 'execution')}: ${plan.regions.join(', ')}${models}${questions}`,
   );
-  context.line(`succeeds   with ${plan.min_success_rate} of them, in ${plan.min_regions} regions or more`);
-  for (const path of spec.ignored) context.line(`ignored    ${printable(path)}`);
+  context.line(
+    `succeeds   with ${plan.min_success_rate} of them, in ${counted(plan.min_regions, 'region')} or more`,
+  );
+  for (const path of ignored) context.line(`ignored    ${printable(path)}`);
   context.line('nothing was sent');
 }

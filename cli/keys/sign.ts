@@ -7,10 +7,12 @@ import type { SignOptions } from '../commands/keys.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../failure.ts';
 import { nameOf, readInput, writeOutput } from '../input.ts';
+import { printable } from '../text/printable.ts';
 import { completeSpec, type Completion } from './complete-spec.ts';
 import { indentJson } from './indent-json.ts';
 import { readKeyFile, throwawayKey, type SigningKey } from './key-file.ts';
 import { signingKeyPath } from './key-path.ts';
+import { unreadMembers } from './unread-members.ts';
 
 /** `beacon sign`. */
 export async function sign(
@@ -25,10 +27,12 @@ export async function sign(
   const spec = parseSpecFile(await readInput(context, input, LIMITS.bodyBytes), nameOf(input));
   const key =
     options.throwaway === true ? throwawayKey() : await readKeyFile(signingKeyPath(context.io, options.key));
+  const unread = unreadMembers(spec);
   const { text, set } = signTree(spec, key, options);
   if (output !== undefined) await writeOutput(context, output, text);
   else if (!context.json) context.io.stdout.write(text);
-  const signed = { id: textOf(spec, 'id') ?? textOf(spec, 'jobspec_id'), public_key: key.publicText, set };
+  const id = textOf(spec, 'id') ?? textOf(spec, 'jobspec_id');
+  const signed = { id, public_key: key.publicText, set, ignored: unread };
   if (context.json) {
     context.document({
       ...signed,
@@ -38,9 +42,14 @@ export async function sign(
     return;
   }
   if (set.length > 0) context.note(`set: ${set.join(', ')}`);
+  if (unread.length > 0)
+    context.note(`no such member of a job, ignored: ${unread.map((path) => printable(path)).join(', ')}`);
   if (signed.id === undefined)
     context.note('the spec has no id; the service will make one (--id NAME gives it one)');
-  if (output !== undefined) context.note(`signed ${signed.id ?? ''} by ${key.publicText} → ${output}`);
+  if (output !== undefined) {
+    const what = signed.id === undefined ? 'signed' : `signed ${printable(signed.id)}`;
+    context.note(`${what} by ${key.publicText} → ${printable(output)}`);
+  }
 }
 
 export interface SignedText {
