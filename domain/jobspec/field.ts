@@ -48,7 +48,11 @@ export function readString(field: Field, maxBytes: number): string | undefined {
 export function readNumber(field: Field, min: number, max: number): number | undefined {
   if (field.value === undefined) return undefined;
   if (typeof field.value !== 'number') throw refused(field, 'must be a number');
-  if (field.value < min || field.value > max) throw refused(field, `must be between ${min} and ${max}`);
+  if (field.value < min || field.value > max)
+    throw refused(
+      field,
+      max === Number.MAX_VALUE ? `must be ${min} or more` : `must be between ${min} and ${max}`,
+    );
   return field.value;
 }
 
