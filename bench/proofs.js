@@ -1,6 +1,6 @@
 // How long an inclusion proof takes in a small and in a large log, what the tiles take on disk, and whether the memory of
 // the sequencer grows with the log.
-// npm run bench:proofs   (-- --proofs, --memory or --beside: only that; --full: five times the appends)
+// npm run bench:proofs   (-- --proofs, --memory or --beside: only that; --full: five times the appends, --appends=<n>: so many)
 // Beside intake: what proofs cost those who submit jobs, on the whole stack.
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -33,6 +33,8 @@ const LEAF_BYTES = 600;
 const GROWTH_BAR = 2;
 const TILE_BYTES_BAR = 40;
 const MEMORY_BAR = 0.1;
+/** After these shares of the appends the heap is looked at as a full collection leaves it. */
+const COLLECTED = [0.1, 0.4, 0.7, 1];
 
 const { values: wanted } = parseArgs({
   options: {
@@ -40,6 +42,7 @@ const { values: wanted } = parseArgs({
     memory: { type: 'boolean' },
     beside: { type: 'boolean' },
     full: { type: 'boolean' },
+    appends: { type: 'string' },
   },
 });
 const isAll = wanted.proofs !== true && wanted.memory !== true && wanted.beside !== true;
@@ -102,8 +105,8 @@ async function measureProofs({ use, report, say, signal }, server) {
   report('tile_bytes', perLeaf, 'bytes/leaf', atMost(perLeaf, TILE_BYTES_BAR));
 }
 
-async function measureMemory({ use, report, signal }, server) {
-  const appends = wanted.full === true ? APPENDS_FULL : APPENDS;
+async function measureMemory({ use, report, say, signal }, server) {
+  const appends = Number(wanted.appends ?? (wanted.full === true ? APPENDS_FULL : APPENDS));
   const { url } = use(await benchDatabase(server));
   const file = fileURLToPath(new URL('./support/sequencer-process.js', import.meta.url));
   const child = use(startChild(file, { name: 'sequencer', folder: server.folder }));
@@ -119,6 +122,17 @@ async function measureMemory({ use, report, signal }, server) {
     }
   };
 
+  const heaps = [];
+  const collected = async (done) => {
+    if (done < (COLLECTED[heaps.length] ?? Infinity) * appends) return;
+    const told = child.next((message) => message.memory !== undefined);
+    child.send({ collect: true });
+    const { memory } = await told;
+    heaps.push(memory);
+    say(
+      `after ${done} appends, collected: ${JSON.stringify(memory)} MiB, resident ${residentMib(child.pid).toFixed(0)}`,
+    );
+  };
   const resident = [];
   const began = performance.now();
   for (let put = 0; put < appends; put += LOT) {
@@ -130,6 +144,7 @@ async function measureMemory({ use, report, signal }, server) {
     );
     await until(put + LOT - AHEAD);
     resident.push(residentMib(child.pid));
+    await collected(put);
   }
   await until(appends);
   const seconds = (performance.now() - began) / 1_000;
@@ -141,6 +156,14 @@ async function measureMemory({ use, report, signal }, server) {
     ratio,
     bar: 1 + MEMORY_BAR,
     ok: Math.abs(ratio - 1) <= MEMORY_BAR,
+  });
+  await collected(appends);
+  const [first, last] = [heaps[0].heap, heaps.at(-1).heap];
+  report('sequencer_heap', last, 'MiB', {
+    peer: first,
+    ratio: last / first,
+    bar: 1 + MEMORY_BAR,
+    ok: last <= first * (1 + MEMORY_BAR),
   });
   report('sequencer_memory_highest', percentile(resident, 1), 'MiB');
   report('sequencer_appends', appends / seconds, 'entries/s');

@@ -29,6 +29,10 @@ type Row = LogHead & {
   erased: string[];
 };
 
+/**
+ * Names come as one text each, divided by blanks: with arrays PostgreSQL would plan the statement anew each time, which
+ * costs three times as much as running it, because a plan for the very array always looks cheaper.
+ */
 const LOGS_NOW = prepared(
   'logs now',
   `select ${LOG_HEAD}, l.closed_at is null as grows, c.size as "checkpointSize", c.root as "checkpointRoot", c.note,
@@ -38,12 +42,14 @@ const LOGS_NOW = prepared(
       from (
         select distinct on (cosigner, key_id) cosigner, key_id, line, signed_at from log_cosignatures
         where log_id = l.log_id and size = c.size order by cosigner, key_id, signed_at desc) s) as cosignatures,
-     array(select g.execution_id::text from erasures g where g.execution_id = any($2::uuid[])) as erased
+     array(
+       select wanted from string_to_table($2, ' ') as wanted
+       where (select true from erasures g where g.execution_id = wanted::uuid)) as erased
    from log_state l
    left join lateral (
      select size, root, note, signed_at from log_checkpoints
      where log_id = l.log_id and size <= l.published order by size desc limit 1) c on true
-   where l.closed_at is null or l.log_id = any($1::text[])`,
+   where l.closed_at is null or l.log_id in (select string_to_table($1, ' '))`,
 );
 
 /** The log that grows, and those of `logIds`, in one round trip; one of an unknown id is left out. */
@@ -52,7 +58,9 @@ export async function readLogsNow(
   logIds: readonly string[],
   executionIds: readonly string[],
 ): Promise<LogsNow> {
-  const { rows } = await db.query<Row>(LOGS_NOW([logIds, executionIds]));
+  const { rows } = await db.query<Row>(
+    LOGS_NOW([logIds.filter((id) => !id.includes(' ')).join(' '), executionIds.join(' ')]),
+  );
   return { logs: rows.map(logNow), erased: new Set(rows[0]?.erased) };
 }
 

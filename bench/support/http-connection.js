@@ -71,3 +71,16 @@ export function createConnection({ port, host = '127.0.0.1', localAddress, timeo
     },
   };
 }
+
+/**
+ * Connections that the server has accepted: Node accepts one in each turn of its event loop, so that hundreds which come
+ * at once wait for seconds on a busy server, and it is that which would be measured.
+ */
+export async function acceptedConnections(
+  /** @type {number} */ count,
+  /** @type {{ port: number }} */ options,
+) {
+  const connections = Array.from({ length: count }, () => createConnection(options));
+  await Promise.all(connections.map((connection) => connection.ask(getRequest('/health/live'))));
+  return connections;
+}

@@ -6,7 +6,7 @@
  *                                         still under way; a time is counted from the instant at which the submit was due
  * `inTime`: how many were accepted within `ms`.
  */
-import { createConnection, postRequest } from './http-connection.js';
+import { acceptedConnections, postRequest } from './http-connection.js';
 import { percentile } from './measure.js';
 import { seededRandom } from './random.js';
 import { generateKey, signedBody, spec } from './specs.js';
@@ -53,7 +53,7 @@ function results(until) {
 }
 
 async function flood({ port, connections, ms }) {
-  const open = Array.from({ length: connections }, () => createConnection({ port }));
+  const open = await acceptedConnections(connections, { port });
   const began = performance.now();
   const { send, summary } = results(began + ms);
   let next = 0;
@@ -69,7 +69,7 @@ async function flood({ port, connections, ms }) {
 }
 
 async function poisson({ port, connections, ms, rate, seed = Math.random() * 2 ** 32 }) {
-  const free = Array.from({ length: connections }, () => createConnection({ port }));
+  const free = await acceptedConnections(connections, { port });
   const random = seededRandom(seed);
   const began = performance.now();
   const { send, summary } = results(began + ms);

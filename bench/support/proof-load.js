@@ -2,7 +2,7 @@
  * Runs in a process of its own: asks an API for inclusion proofs at random instants; nine of ten have been asked before.
  *   { ask: { port, rate, ms, size, connections } } → { done, answers, seconds, p50, p99 }
  */
-import { createConnection, getRequest } from './http-connection.js';
+import { acceptedConnections, getRequest } from './http-connection.js';
 import { percentile } from './measure.js';
 
 const REPEATED = 0.9;
@@ -21,7 +21,7 @@ function nextIndex(size) {
 }
 
 async function load({ port, rate, ms, size, connections }) {
-  const free = Array.from({ length: connections }, () => createConnection({ port }));
+  const free = await acceptedConnections(connections, { port });
   const answers = {};
   const times = [];
   const due = [];

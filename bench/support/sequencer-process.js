@@ -1,12 +1,24 @@
 /**
  * Runs in a process of its own: the sequencer of a fresh log, and nothing beside it.
  *   { start: { databaseUrl, folder } } → { ready, logId, keyId }
+ *   { collect: true }                  → { memory: { heap, external } }  in MiB, after a full collection
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { openSequencer } from './log-sequencer.js';
 
 // By SIGTERM too, or a profile is not written.
 for (const end of ['disconnect', 'SIGTERM']) process.on(end, () => process.exit(0));
-process.on('message', async (/** @type {any} */ { start }) => {
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc');
+const mib = (/** @type {number} */ bytes) => Math.round((bytes / 1024 / 1024) * 10) / 10;
+
+process.on('message', async (/** @type {any} */ { start, collect: wanted }) => {
+  if (wanted === true) {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    process.send?.({ memory: { heap: mib(heapUsed), external: mib(external) } });
+  }
   if (start === undefined) return;
   const { logId, keyId } = await openSequencer(start);
   process.send?.({ ready: true, logId, keyId });

@@ -19,8 +19,8 @@ export interface ServedLog extends Omit<LogNow, 'grows'> {
 /** The log of this id; without one, the log that grows. Throws `log_not_found`. */
 export type LogFinder = (logId?: string, executionId?: string | null) => Promise<ServedLog>;
 
-/** How often logs are looked at while they are asked for all the time; nobody waits longer for it. */
-const LOOK_EVERY_MS = 4;
+/** How often logs are looked at while several ask for them all the time; nobody waits longer for it. */
+const LOOK_EVERY_MS = 10;
 /** What stands in logs is read on so many connections at a time; the others of the pool are for those who bring jobs. */
 export const LOG_CONNECTIONS = 3;
 

@@ -45,10 +45,16 @@ test('a read that fails is told to those who waited for it, and to nobody else',
   expect(await b).toBe('back');
 });
 
-test('reads begin no more often than they may', async () => {
+test('while several ask at once, reads begin no more often than they may', async () => {
   const began: number[] = [];
   const ask = createSharedRead(() => Promise.resolve(began.push(performance.now())), 20);
-  for (let time = 0; time < 4; time++) await ask('again');
+  for (let time = 0; time < 4; time++) await Promise.all([ask('one'), ask('other')]);
+  expect(began).toHaveLength(4);
   // A timer may be a millisecond early.
   expect(began.slice(1).every((at, i) => at - began[i]! >= 18)).toBe(true);
+});
+
+test('somebody who asks alone does not wait for that', async () => {
+  const ask = createSharedRead(() => Promise.resolve('told'), 60_000);
+  for (let time = 0; time < 4; time++) expect(await ask('again')).toBe('told');
 });
