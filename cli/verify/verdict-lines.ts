@@ -26,13 +26,28 @@ export function acceptedLines(verdict: Accepted, colours: Colours): string[] {
     ...(verdict.specForm === undefined ? [] : [`  spec        signed by its key, form ${verdict.specForm}`]),
     `  receipts    ${count} of ${count + (verdict.erased?.length ?? 0)}, signed by ${verdict.receiptKeyIds.map(printable).join(', ')}`,
     `  log         ${printable(verdict.origin)}, ${verdict.treeSize} entries, root ${verdict.root}`,
-    ...verdict.executions.map(
-      ({ executionId, outcome, receiptCid, logIndex }) =>
-        `  execution   ${printable(executionId)} ${outcome}, ${printable(receiptCid)}, log entry ${logIndex}`,
-    ),
+    ...executionLines(verdict.executions),
     ...(verdict.erased ?? []).map((one) => `  erased      ${erasedText(one)}`),
     ...verdict.notes.map((note) => colours.dim(`  note        ${printable(note)}`)),
   ];
+}
+
+/** A job may have a thousand, and what was proven must not scroll away. */
+const SHOWN = 30;
+
+function executionLines(executions: Accepted['executions']): string[] {
+  const lines = executions
+    .slice(0, SHOWN)
+    .map(
+      ({ executionId, outcome, receiptCid, logIndex }) =>
+        `  execution   ${printable(executionId)} ${outcome}, ${printable(receiptCid)}, log entry ${logIndex}`,
+    );
+  const rest = executions.slice(SHOWN);
+  if (rest.length === 0) return lines;
+  const counts = new Map<string, number>();
+  for (const { outcome } of rest) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  const said = [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ');
+  return [...lines, `  and         ${rest.length} more: ${said}; --json lists all of them`];
 }
 
 /** Nothing is left that could be verified, and the log proves that this is so on purpose. */
