@@ -25,6 +25,17 @@ test('a second taker is refused and told who holds it; after the end it gets it'
   expect(await readdir(folder.path)).toEqual(['lock']);
 });
 
+test.each([
+  ['beacon up', 'stop it with "beacon down"'],
+  ['beacon down', 'which ends by itself'],
+  ['beacon witness', `stop it with "kill ${process.pid}"`],
+])('whoever meets %s is told what ends that', async (purpose, said) => {
+  await using folder = await temporaryFolder();
+  const file = path.join(folder.path, 'lock');
+  await using _lock = await takeLock(file, purpose);
+  await expect(takeLock(file, 'beacon up')).rejects.toThrow(said);
+});
+
 test('the lock of a process that is gone is taken over, also when its number lives on', async () => {
   await using folder = await temporaryFolder();
   const file = path.join(folder.path, 'lock');

@@ -81,8 +81,15 @@ async function setAside(file: string, staleToken: string | undefined): Promise<v
   }
 }
 
-const lockedBy = (file: string, holder: LockHolder): EmbeddedError =>
-  new EmbeddedError(
+function lockedBy(file: string, { purpose, pid, since }: LockHolder): EmbeddedError {
+  return new EmbeddedError(
     'state_locked',
-    `${path.dirname(file)} is in use: ${holder.purpose}, process ${holder.pid}, since ${holder.since}; stop it with "beacon down"`,
+    `${path.dirname(file)} is in use: ${purpose}, process ${pid}, since ${since}; ${endOf(purpose, pid)}`,
   );
+}
+
+/** `beacon down` stops stacks; a witness and whatever else holds a folder it does not know. */
+function endOf(purpose: string, pid: number): string {
+  if (purpose === 'beacon down') return 'which ends by itself';
+  return `stop it with "${purpose === 'beacon up' ? 'beacon down' : `kill ${pid}`}"`;
+}
