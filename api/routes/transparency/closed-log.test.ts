@@ -87,5 +87,11 @@ test('a log of no such id is not found', async () => {
     '/api/v1/transparency/root?log_id=0000000000000000',
     '/api/v1/transparency/proof?log_id=0000000000000000&index=0',
   ])
-    expect([url, (await stand.api.get(url)).json.error_code]).toEqual([url, 'log_not_found']);
+    expect([url, (await stand.api.get(url)).json]).toEqual([
+      url,
+      expect.objectContaining({
+        error_code: 'log_not_found',
+        error: expect.stringContaining('no log of this id'),
+      }),
+    ]);
 });

@@ -39,6 +39,8 @@ export const logChoice = {
 /** The same in a path: C2SP clients take everything before `/checkpoint` and `/tile/` as the address of a log. */
 export const logParams = z.object({ log_id: logId.describe('A log of this service, closed or not.') });
 
+const NO_SUCH = 'no log of this id is served here; /.well-known/beacon-log.json lists those that are';
+
 /** Where a log is served whether it is closed or not. */
 export const logPath = (id: string): string => `/logs/${id}`;
 
@@ -60,7 +62,8 @@ export function createLogFinder(pool: Pool): LogFinder {
   return async (logId, executionId) => {
     const { logs, erased } = await look({ logId, executionId });
     const found = logs.find(({ grows, head }) => (logId === undefined ? grows : head.logId === logId));
-    if (found === undefined) throw new ApiError('log_not_found');
+    if (found === undefined)
+      throw new ApiError('log_not_found', logId === undefined ? {} : { message: NO_SUCH });
     const { head, checkpoint, cosignatures } = found;
     const reader = readers.get(head.logId) ?? createLogReader(few, head.logId, tiles.of(head.logId));
     readers.set(head.logId, reader);
