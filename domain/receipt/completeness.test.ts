@@ -16,6 +16,11 @@ interface Told {
   spec: SpecFacts;
 }
 
+interface Erased {
+  execution_id: string;
+  receiptSha256: string;
+}
+
 let signed: SignedJob;
 let honest: Told;
 beforeAll(async () => {
@@ -46,14 +51,14 @@ function withReceipts(receipts: ExecutionReceipt[], outcome: JobSummary['outcome
 }
 
 /** Where the story breaks; undefined when it holds. */
-function broken({ receipts, summary, spec }: Told): string | undefined {
+function broken({ receipts, summary, spec }: Told, erased: readonly Erased[] = []): string | undefined {
   const found = receipts.map((receipt, i) => ({
     receipt,
     sha256: hashOf(receipt),
     where: `executions[${i}]`,
   }));
   try {
-    verifyCompleteness(summary, found, spec);
+    verifyCompleteness(summary, found, spec, erased);
     return undefined;
   } catch (error) {
     if (!(error instanceof BrokenLink)) throw error;
@@ -265,6 +270,56 @@ describe('the executions that a job spec asks for', () => {
     const twice = [...honest.receipts, { ...honest.receipts[0]!, execution_id: ID(1) }];
     expect(broken({ ...withReceipts(twice), spec })).toBeUndefined();
     expect(broken({ ...withReceipts(honest.receipts), spec })).toBe('executions');
+  });
+});
+
+describe('a job of which executions were erased', () => {
+  const without = (story: Told, ...gone: ExecutionReceipt[]): Told => ({
+    ...story,
+    receipts: story.receipts.filter((receipt) => !gone.includes(receipt)),
+  });
+  const proofOf = (receipt: ExecutionReceipt): Erased => ({
+    execution_id: receipt.execution_id,
+    receiptSha256: hashOf(receipt),
+  });
+  const whole = () => withReceipts(honest.receipts);
+  /** The first execution failed and was tried again. */
+  const retried = () => withReceipts([...first({ outcome: 'failed' }), again(honest.receipts[0]!, 1)]);
+
+  it.each<[string, () => Told, gone: number[]]>([
+    ['one', whole, [0]],
+    ['some', whole, [0, 2]],
+    ['all', whole, [0, 1, 2]],
+    ['one that another follows', retried, [0]],
+    ['one that follows another', retried, [3]],
+    ['one and its follower', retried, [0, 3]],
+  ])('holds without %s', (_what, told_, gone) => {
+    const story = told_();
+    const erased = gone.map((index) => story.receipts[index]!);
+    expect(broken(without(story, ...erased), erased.map(proofOf))).toBeUndefined();
+    expect(broken(without(story, ...erased), erased.slice(1).map(proofOf))).toBe('executions');
+  });
+
+  it('does not hold with a proof of one that is not listed, twice, still there, or had another receipt', () => {
+    const story = whole();
+    const [one, two] = story.receipts as [ExecutionReceipt, ExecutionReceipt];
+    const rest = without(story, one);
+    expect(broken(rest, [proofOf(one), { ...proofOf(two), execution_id: ID(1) }])).toBe('erased[1]');
+    expect(broken(rest, [proofOf(one), proofOf(one)])).toBe('erased[1]');
+    expect(broken(rest, [proofOf(one), proofOf(two)])).toBe('erased[1]');
+    expect(broken(rest, [{ ...proofOf(one), receiptSha256: hashOf(two) }])).toBe('erased[0]');
+  });
+
+  it('does not hold where more is missing than was erased', () => {
+    const story = withReceipts(honest.receipts.slice(0, 2));
+    const [one] = story.receipts as [ExecutionReceipt];
+    expect(broken(without(story, one), [proofOf(one)])).toBe('executions');
+  });
+
+  it('does not let an erased follower stand for what the spec asks for', () => {
+    const last = again(honest.receipts[0]!, 1);
+    const story = withReceipts([...honest.receipts.slice(0, 2), last]);
+    expect(broken(without(story, last), [proofOf(last)])).toBe('executions');
   });
 });
 
