@@ -1,5 +1,5 @@
 // How much slower lists, look-ups, claims and `attest` are in a large database than in a small one, asked in turns.
-// npm run bench:store -- --jobs=1000000   (10 minutes, 12 GB of disk; an own PostgreSQL, or BENCH_POSTGRES_URL as superuser)
+// npm run bench:store -- --jobs=1000000 --only=claim,life   (10 minutes, 12 GB of disk; an own PostgreSQL, or BENCH_POSTGRES_URL as superuser)
 import { percentile } from './support/measure.js';
 import { benchDatabase, benchPostgres } from './support/postgres.js';
 import { runProgram } from './support/program.js';
@@ -16,7 +16,11 @@ const LIVES = 500;
 /** Bar: p99 in the large database against that in the small one. */
 const RATIO_BAR = 2;
 
-const jobs = Number(process.argv.find((word) => word.startsWith('--jobs='))?.slice(7) ?? LARGE);
+const option = (name) => process.argv.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+const jobs = Number(option('jobs') ?? LARGE);
+/** Beginnings of the names of what is measured; default all. */
+const only = option('only')?.split(',');
+const isWanted = (name) => only === undefined || only.some((wanted) => name.startsWith(wanted));
 if (!Number.isSafeInteger(jobs) || jobs < SMALL) throw new Error(`--jobs must be ${SMALL} or more`);
 
 await runProgram({ name: 'bench_store', limitMs: LIMIT_MS }, async ({ use, report, say, signal }) => {
@@ -58,6 +62,7 @@ await runProgram({ name: 'bench_store', limitMs: LIMIT_MS }, async ({ use, repor
   };
 
   const measure = async ({ name, ask, then, ended = false, samples = SAMPLES }, barred) => {
+    if (!isWanted(name)) return;
     const times = [[], []];
     await inTurns(WARM_UP + samples, async (side, at, i) => {
       const from = ended ? side.ended : side.subjects;
@@ -70,13 +75,15 @@ await runProgram({ name: 'bench_store', limitMs: LIMIT_MS }, async ({ use, repor
   for (const figure of [...LISTS, ...LOOK_UPS, ...CLAIMS]) await measure(figure, true);
 
   const lives = new Map(LIFE.map((step) => [step, [[], []]]));
-  await inTurns(WARM_UP + LIVES, async (side, at, i) => {
+  await inTurns(isWanted('life') ? WARM_UP + LIVES : 0, async (side, at, i) => {
     const steps = side.life.steps();
     for (const step of LIFE) {
       const [ms] = await timed(() => steps[step]());
       if (i >= WARM_UP) lives.get(step)[at].push(ms);
     }
   });
-  for (const [step, times] of lives) compare(`life_${step}`, times, step === 'attest');
+  for (const [step, times] of lives) {
+    if (isWanted('life')) compare(`life_${step}`, times, step === 'attest');
+  }
   for (const figure of OTHERS) await measure(figure, false);
 });

@@ -197,7 +197,7 @@ export const LOOK_UPS = [
     name: 'bundle_of_a_job',
     ended: true,
     async ask({ pool, reader }, { job }) {
-      for await (const piece of await jobBundle(pool, reader, job))
+      for await (const piece of (await jobBundle(pool, reader, job)).pieces)
         if (piece === '') throw new Error('empty');
     },
   },
@@ -205,7 +205,7 @@ export const LOOK_UPS = [
 ];
 
 /** A claim is undone before the next one, so that every one finds the same. */
-const unclaim = ({ pool }, rows) =>
+const unclaim = ({ pool }, { rows }) =>
   pool.query('update outbox set leased_until = null where id = any($1)', [rows.map((row) => row.id)]);
 const claim = (name, window, batch) => ({
   name,
