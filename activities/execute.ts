@@ -1,5 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Backend, Negotiated, Outcome, Step } from '../backends/backend.ts';
+import { HandedBack } from '../backends/handed-back.ts';
 import { negotiates } from '../domain/backend-kinds.ts';
 import { failure, type FailureCode } from '../domain/failure.ts';
 import type { Region } from '../domain/jobspec/region.ts';
@@ -175,6 +176,10 @@ async function runAttempt(
       await lines[Symbol.asyncDispose]();
     }
     if (broken instanceof FencedOff) return { kind: 'lost', next: input.attempt + 1 };
+    if (broken instanceof HandedBack && !context.cancellationSignal.aborted) {
+      await stageLost(staging);
+      return { kind: 'lost', next: input.attempt + 1 };
+    }
     if (outcome === undefined && context.cancellationSignal.aborted) {
       // Only a request to cancel ends the execution. A worker that shuts down, or that Temporal gave up, hands it back.
       if (context.cancellationDetails?.cancelRequested !== true) {

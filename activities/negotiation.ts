@@ -20,6 +20,9 @@ type Where = Pick<NegotiationRecord, 'jobId' | 'executionId' | 'backend'> & { re
 
 const needsProbe = ({ claim }: Pick<Candidate, 'claim'>): boolean => claim.class === 'P3';
 
+const matchIn = (window: Negotiated['window']): NegotiationOutcome =>
+  window === 'relaxed' ? 'relax_match' : 'strict_match';
+
 /** What is kept of a candidate; operators are shown it. */
 const shown = ({ provider, name, claim, estimate }: Candidate) => ({
   provider,
@@ -42,13 +45,7 @@ export function recordLook(
   const { region } = where;
   to.events.marketLooked({ region, seen, claimed, toProbe, dropped });
   const outcome: NegotiationOutcome =
-    claimed > 0
-      ? window === 'relaxed'
-        ? 'relax_match'
-        : 'strict_match'
-      : toProbe > 0
-        ? 'needs_probe'
-        : 'no_match';
+    claimed > 0 ? matchIn(window) : toProbe > 0 ? 'needs_probe' : 'no_match';
   if (candidates.length === 0) to.events.negotiationEnded({ region, outcome, durationMs });
   return keep(to, {
     ...where,
@@ -79,7 +76,7 @@ export function recordFailedLook(
 
 /** The same of what an attempt's talks with providers came to. */
 export function recordTalks(to: Recording, where: Where & { attempt: number }, talks: Talks): Promise<void> {
-  const { provider, rank, durationMs, probe } = talks;
+  const { provider, rank, window, durationMs, probe } = talks;
   const outcome: NegotiationOutcome =
     provider === null || probe === 'failed'
       ? 'no_match'
@@ -87,7 +84,7 @@ export function recordTalks(to: Recording, where: Where & { attempt: number }, t
         ? 'probe_verified'
         : rank === 'P3'
           ? 'needs_probe'
-          : 'strict_match';
+          : matchIn(window);
   to.events.negotiationEnded({ region: where.region, outcome, durationMs });
   if (probe !== null) to.events.probeEnded({ region: where.region, passed: probe === 'passed' });
   const refusals = talks.refusals

@@ -5,6 +5,7 @@ import type { BusinessEvents } from '../observability/events.ts';
 import { writeWallet } from '../store/golem-reads.ts';
 import {
   acceptCost,
+  listKnownCosts,
   listUnknownCosts,
   listUnpaidCosts,
   noteCost,
@@ -23,6 +24,8 @@ export interface Books {
   settle(owed: Owed, left: Left, invoices: readonly InvoiceFact[]): Promise<Swept>;
   /** Whether there is an invoice for what is left. */
   isBilled(owed: Owed, left: Left, invoices: readonly InvoiceFact[]): boolean;
+  /** An invoice of an attempt whose cost is known without it. */
+  refuse(invoice: InvoiceFact, why: string): Promise<void>;
   isSettled(ids: Record<string, string>, invoices: readonly InvoiceFact[]): boolean;
   /** GLM; null: cannot be known. */
   balance(): Promise<string | null>;
@@ -46,19 +49,24 @@ export interface SweepResult {
 /** Attempts that one call looks at. */
 const LOT = 50;
 const HEARTBEAT_EVERY_MS = 2_000;
+/** Invoices that came while no sweeper ran, by the first sweep of a worker; later sweeps go on from there. */
+const FIRST_LOOK_MS = 24 * 3_600_000;
+/** Yagna may stamp an invoice earlier than it shows it. */
+const OVERLAP_MS = 5 * 60_000;
 const LOOKS = 3;
 const BETWEEN_LOOKS_MS = 1_000;
 
 export type SweepActivities = ReturnType<typeof createSweepActivities>;
 
 export function createSweepActivities(deps: SweepDeps) {
+  const lookedUntil = { time: new Date(Date.now() - FIRST_LOOK_MS) };
   return {
     /** Looks at ended attempts whose cost is not known and at costs that are not known to be paid. Repeating it changes nothing. */
     async sweep(): Promise<SweepResult> {
       const context = Context.current();
       const timer = setInterval(() => context.heartbeat(), HEARTBEAT_EVERY_MS);
       try {
-        return await sweepOnce(deps, context.cancellationSignal);
+        return await sweepOnce(deps, context.cancellationSignal, lookedUntil);
       } finally {
         clearInterval(timer);
       }
@@ -69,7 +77,9 @@ export function createSweepActivities(deps: SweepDeps) {
 export async function sweepOnce(
   { pool, backend, books, events, committed }: SweepDeps,
   signal: AbortSignal,
+  lookedUntil = { time: new Date(Date.now() - FIRST_LOOK_MS) },
 ): Promise<SweepResult> {
+  const began = Date.now();
   const balance = await books.balance();
   if (balance !== null) {
     await writeWallet(pool, { platform: books.platform, balance, readAt: new Date().toISOString() });
@@ -79,7 +89,6 @@ export async function sweepOnce(
     await listUnknownCosts(pool, backend, LOT),
     await listUnpaidCosts(pool, backend, LOT),
   ];
-  if (unknown.length + unpaid.length === 0) return { looked: 0, more: false };
   const failed = async (payment: OpenPayment, error: unknown): Promise<void> => {
     const note = error instanceof Error ? error.message : String(error);
     await noteCost(pool, payment, note);
@@ -92,7 +101,7 @@ export async function sweepOnce(
       (left) => released.push({ payment, left }),
       (error: unknown) => failed(payment, error),
     );
-  const since = earliest([...unknown, ...unpaid]);
+  const since = earliest([...unknown, ...unpaid], lookedUntil.time);
   const invoices = await billed(books, released, since, signal);
   let settled = 0;
   for (const { payment, left } of released) {
@@ -112,9 +121,32 @@ export async function sweepOnce(
       events.swept({ executionId: payment.executionId, attempt: payment.attempt, result: 'settled' });
     } else await noteCost(pool, payment, null);
   }
+  await refuseLate({ pool, backend, books, events }, invoices);
+  lookedUntil.time = new Date(began - OVERLAP_MS);
   if (settled > 0) committed();
   const looked = unknown.length + unpaid.length;
   return { looked, more: settled > 0 && (unknown.length === LOT || unpaid.length === LOT) };
+}
+
+/** What comes after a cost was written down is refused: it is not changed any more, and nothing may stay open at yagna. */
+async function refuseLate(
+  { pool, backend, books, events }: Omit<SweepDeps, 'committed'>,
+  invoices: readonly InvoiceFact[],
+): Promise<void> {
+  const received = new Map(
+    invoices.filter(({ status }) => status === 'RECEIVED').map((one) => [one.agreementId, one]),
+  );
+  for (const known of await listKnownCosts(pool, backend, [...received.keys()])) {
+    const { executionId, attempt, agreement, accepted } = known;
+    const invoice = received.get(agreement);
+    if (invoice === undefined) continue;
+    const note = `the invoice ${invoice.invoiceId} came after the attempt was settled at ${accepted}`;
+    await books.refuse(invoice, note).then(
+      () => events.swept({ executionId, attempt, result: 'refused', note }),
+      (error: unknown) =>
+        events.swept({ executionId, attempt, result: 'failed', note: `${note}: ${String(error)}` }),
+    );
+  }
 }
 
 /** An agreement that ended a moment ago is billed in the next; what takes longer is for the next sweep. */
@@ -134,8 +166,8 @@ async function billed(
   }
 }
 
-/** From when on invoices can be of these; an attempt says when it began. */
-function earliest(payments: readonly OpenPayment[]): string {
+/** From when on invoices can be of these, or are not looked at yet; an attempt says when it began. */
+function earliest(payments: readonly OpenPayment[], lookedUntil: Date): string {
   const times = payments.map(({ ids, createdAt }) => ids.since ?? createdAt.toISOString());
-  return times.reduce((a, b) => (a < b ? a : b));
+  return times.reduce((a, b) => (a < b ? a : b), lookedUntil.toISOString());
 }

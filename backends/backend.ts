@@ -107,6 +107,8 @@ export interface Talks {
   provider: string | null;
   /** Of the approved offer. */
   rank: RegionClaim['class'] | null;
+  /** In which window its offer was looked for; absent: not told. */
+  window?: Negotiated['window'];
   /** From publishing the demand to the approval or the end. */
   durationMs: number;
   /** Who said no and in which words, the last of them last. */

@@ -126,6 +126,12 @@ function firstIssue({ issues: [issue] }: z.ZodError): string {
   return issue === undefined ? 'it is wrong' : [issue.path.join('.'), issue.message].join(' ').trim();
 }
 
+const maybePrice = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,18})?$/, 'is not an amount of GLM such as 0.1')
+  .optional()
+  .transform((value) => (value === undefined ? null : Number(value)));
+
 const golemImages = z
   .string()
   .optional()
@@ -536,6 +542,14 @@ export const VARIABLES = {
   GOLEM_MAX_HOUR_PRICE: {
     doc: 'GLM that a provider may ask for an hour of the rental. Default 0.1.',
     schema: price(0.1),
+  },
+  GOLEM_MAX_MINUTE_PRICE: {
+    doc: 'GLM that a minute of a rental may cost with all its threads, without its start. Default: none, the others bound it.',
+    schema: maybePrice,
+  },
+  GOLEM_MAX_TOTAL_PRICE: {
+    doc: 'GLM that one attempt may cost in all. Nothing above it is held or accepted, and offers that would exceed it in ten minutes are not taken. Default: none, the others bound it.',
+    schema: maybePrice,
   },
   GOLEM_CONCURRENCY: {
     doc: 'Executions on Golem at once per worker. Default 50.',

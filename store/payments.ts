@@ -161,6 +161,28 @@ export async function listUnpaidCosts(db: Queryable, backend: string, limit: num
   return rows;
 }
 
+/** The attempts of these agreements whose cost is known. */
+export async function listKnownCosts(
+  db: Queryable,
+  backend: string,
+  agreements: readonly string[],
+): Promise<{ executionId: string; attempt: number; agreement: string; accepted: string }[]> {
+  if (agreements.length === 0) return [];
+  const { rows } = await db.query<{
+    executionId: string;
+    attempt: number;
+    agreement: string;
+    accepted: string;
+  }>(
+    `select p.execution_id as "executionId", p.attempt, g.agreement, p.accepted::text as accepted
+     from payments p join attempts a on a.execution_id = p.execution_id and a.attempt = p.attempt
+     cross join lateral unnest(string_to_array(a.external_ids->>'agreement', ' ')) as g (agreement)
+     where p.accepted is not null and a.backend = $1 and g.agreement = any($2)`,
+    [backend, agreements],
+  );
+  return rows;
+}
+
 /** It was looked at and nothing new is known. */
 export async function noteCost(
   db: Queryable,

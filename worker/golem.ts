@@ -41,8 +41,11 @@ export async function openGolem(
       start: settings.GOLEM_MAX_START_PRICE,
       cpuHour: settings.GOLEM_MAX_CPU_HOUR_PRICE,
       envHour: settings.GOLEM_MAX_HOUR_PRICE,
+      minute: settings.GOLEM_MAX_MINUTE_PRICE,
+      total: settings.GOLEM_MAX_TOTAL_PRICE,
     },
     negotiations: settings.GOLEM_NEGOTIATIONS,
   });
-  return { backend: createGolemBackend(golem, { log, evidence }), books: golemBooks(golem) };
+  const backend = createGolemBackend(golem, { log, evidence });
+  return { backend, books: golemBooks(golem, backend.breaker) };
 }

@@ -11,6 +11,7 @@ import { startPublishSchedules } from './publish-schedules.ts';
 import { startReconciler } from './reconciler.ts';
 import { startRelay } from './relay.ts';
 import { loopCheck, sequencerCheck, showHealth } from './role-health.ts';
+import { startSweepRetirement } from './sweep-schedule.ts';
 import { createWorkflowStarter } from './temporal.ts';
 
 /** `beacon relay`: outbox, log sequencer, feed positions, reconciler. Any number may run. */
@@ -50,6 +51,7 @@ export async function startRelayRole(settings: Values, log: Log): Promise<Role> 
         everyMs: settings.AUDIT_INTERVAL * 1_000,
       }),
     );
+    process.use(startSweepRetirement(temporalSettings, pool, log));
     const sweep = process.use(startBlobSweep({ pool, log }));
     const publishing = publishSettings(settings);
     const schedules = process.use(

@@ -1,6 +1,8 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, ScheduleNotFoundError } from '@temporalio/client';
 import { pause } from '../domain/pause.ts';
 import type { Log } from '../observability/log.ts';
+import { readBreakers } from '../store/breakers.ts';
+import type { Pool } from '../store/pool.ts';
 import { runLoop, type Loop } from './loop.ts';
 import { applySchedule } from './schedule.ts';
 import type { TemporalSettings } from './temporal.ts';
@@ -10,6 +12,8 @@ export const SWEEP = 'sweep/golem';
 const CALL_TIMEOUT_MS = 10_000;
 /** The schedule is looked at again: Temporal's database may have been lost. */
 const LOOK_EVERY_MS = 60_000;
+/** A worker that starts makes the schedule again at once, so nothing is lost by looking while there is none. */
+const RETIRE_EVERY_MS = 5 * 60_000;
 
 /** Keeps the schedule of the sweeper, as long as a worker of Golem runs. */
 export function startSweepSchedule(temporal: TemporalSettings, everyMs: number, log: Log): Loop {
@@ -24,20 +28,54 @@ export function startSweepSchedule(temporal: TemporalSettings, everyMs: number, 
   });
 }
 
-export async function applySweepSchedule(
-  { address, namespace, taskQueue }: TemporalSettings,
-  everyMs: number,
+/** Golem is switched off where no worker of it reports: then nothing is swept, and nobody would take the sweeps. */
+export function startSweepRetirement(temporal: TemporalSettings, pool: Pool, log: Log): Loop {
+  return runLoop({
+    name: 'sweep retirement',
+    wait: (signal) => pause(RETIRE_EVERY_MS, signal),
+    async step() {
+      await retireSweepSchedule(temporal, pool);
+      return false;
+    },
+    failed: (error) => log.warn({ err: error }, 'the schedule of the sweeper could not be removed'),
+  });
+}
+
+/** Whether there was nobody to sweep; a schedule that is gone already is success. */
+export async function retireSweepSchedule(temporal: TemporalSettings, pool: Pool): Promise<boolean> {
+  if ((await readBreakers(pool)).some(({ name }) => name === 'yagna')) return false;
+  await asClient(temporal, async ({ schedule }) => {
+    await schedule
+      .getHandle(SWEEP)
+      .delete()
+      .catch((error: unknown) => {
+        if (!(error instanceof ScheduleNotFoundError)) throw error;
+      });
+  });
+  return true;
+}
+
+export function applySweepSchedule(temporal: TemporalSettings, everyMs: number): Promise<void> {
+  const { taskQueue } = temporal;
+  return asClient(temporal, ({ schedule }) =>
+    applySchedule(schedule, {
+      scheduleId: SWEEP,
+      workflowType: 'sweepWorkflow',
+      taskQueue,
+      args: [],
+      everyMs,
+    }),
+  );
+}
+
+async function asClient(
+  { address, namespace }: TemporalSettings,
+  work: (client: Client) => Promise<void>,
 ): Promise<void> {
   const connection = await Connection.connect({ address, connectTimeout: CALL_TIMEOUT_MS });
   try {
     await connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, () =>
-      applySchedule(new Client({ connection, namespace }).schedule, {
-        scheduleId: SWEEP,
-        workflowType: 'sweepWorkflow',
-        taskQueue,
-        args: [],
-        everyMs,
-      }),
+      work(new Client({ connection, namespace })),
     );
   } finally {
     await connection.close();

@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, ScheduleNotFoundError } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -18,11 +18,22 @@ import { eventually } from '../test/support/eventually.ts';
 import { jobSpec, signedSpec, submitOf } from '../test/support/jobs.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
 import { testTemporal } from '../test/support/temporal.ts';
-import { applySweepSchedule, SWEEP } from './sweep-schedule.ts';
+import { forgetBreaker, reportBreaker } from '../store/breakers.ts';
+import { applySweepSchedule, retireSweepSchedule, SWEEP } from './sweep-schedule.ts';
 import { startTemporalWorkers } from './temporal-workers.ts';
 
 const log = createLogger('test', 'silent');
 const PLATFORM = 'erc20-hoodi-tglm';
+const WORKER = '00000000-0000-4000-8000-000000000001';
+const AT_REST = {
+  state: 'closed',
+  forced: false,
+  requests: 0,
+  successes: 0,
+  failures: 0,
+  rejected: 0,
+  lastFailure: null,
+} as const;
 let db: TestDatabase;
 beforeAll(async () => {
   db = await testDatabase();
@@ -73,6 +84,7 @@ test('a scheduled sweep settles what ended attempts owe, and what fails or waits
       ids.agreement === 'billed'
         ? { result: 'accepted', amount: decimalOf('0.3') }
         : { result: 'waiting', note: 'no invoice has come yet' },
+    refuse: () => Promise.reject(new Error('there is nothing late')),
     isSettled: ({ agreement }) => settled && agreement === 'billed',
     balance: async () => decimalOf('7'),
   };
@@ -123,6 +135,17 @@ test('a scheduled sweep settles what ended attempts owe, and what fails or waits
     settled = true;
     await sweep(2);
     expect(await readJobCost(db.pool, job)).toMatchObject([{ settled: decimalOf('0.3') }]);
+
+    // Golem is switched off: its last worker goes, and the schedule with it, until the next one comes.
+    const schedule = client.schedule.getHandle(SWEEP);
+    await reportBreaker(db.pool, { name: 'yagna', process: WORKER, ...AT_REST });
+    expect(await retireSweepSchedule(settings, db.pool)).toBe(false);
+    await schedule.describe();
+    await forgetBreaker(db.pool, 'yagna', WORKER);
+    for (let times = 0; times < 2; times++) expect(await retireSweepSchedule(settings, db.pool)).toBe(true);
+    await expect(schedule.describe()).rejects.toThrow(ScheduleNotFoundError);
+    await applySweepSchedule(settings, 3_600_000);
+    await schedule.describe();
   } finally {
     await connection.close();
   }

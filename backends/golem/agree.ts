@@ -12,10 +12,13 @@ import type { Candidate } from '../backend.ts';
 import { Refusal } from '../refusal.ts';
 import { attemptContext, type AttemptHooks } from './attempt-context.ts';
 import type { Connection } from './connection.ts';
+import { readOffer } from './offer.ts';
+import { minutePriceOf } from './price.ts';
 import { ATTEMPT_PROPERTY, endAgreement } from './release.ts';
-import type { Rest } from './rest.ts';
+import { YagnaError, type Rest } from './rest.ts';
 import type { Golem } from './sdk.ts';
 import type { PriceCaps, Waits } from './settings.ts';
+import { isAway } from './away.ts';
 import { bounded, messageOf, statusOf, unlessAborted } from './waiting.ts';
 
 /** Initial offers are gathered so long by the SDK before they are countered: enough to see a provider's two at once. */
@@ -85,7 +88,7 @@ export async function agree({ glm }: Connection, rest: Rest, request: AgreeReque
   const wanted = new Map(candidates.map((one, at) => [one.provider, at]));
   const isWanted = (proposal: Golem.OfferProposal): boolean => {
     const { id } = proposal.provider;
-    if (!wanted.has(id)) return false;
+    if (!wanted.has(id) || isTooDear(proposal, request.caps)) return false;
     providerOf.set(proposal.id, id);
     return true;
   };
@@ -171,7 +174,7 @@ async function propose(
   refuse: (why: string) => void,
 ): Promise<Golem.Agreement | undefined> {
   let id: string | undefined;
-  const own = bounded(signal, waits.approvalMs + 5_000, () => new Error('yagna did not answer'));
+  const own = bounded(signal, waits.approvalMs + 5_000, () => new YagnaError('yagna did not answer'));
   setMaxListeners(0, own.signal);
   const outer = attemptContext.getStore()!;
   const noted: AttemptHooks = {
@@ -194,6 +197,7 @@ async function propose(
     );
   } catch (error) {
     if (signal.aborted) throw signal.reason;
+    if (isAway(error)) throw error;
     const status = statusOf(error);
     refuse(status === 408 ? `no approval in ${waits.approvalMs} ms` : messageOf(error));
     if (id !== undefined) await endAgreement(rest, id);
@@ -214,6 +218,13 @@ async function demandOf(glm: Golem.GolemNetwork, request: AgreeRequest): Promise
     value: request.token,
   });
   return spec;
+}
+
+/** What the SDK's own prices cannot say. A look may be older than the offer. */
+function isTooDear({ provider, properties }: Golem.OfferProposal, { minute }: PriceCaps): boolean {
+  if (minute === null) return false;
+  const offer = readOffer(provider.id, properties);
+  return offer === undefined || minutePriceOf(offer) > minute;
 }
 
 const pricingOf = ({ start, cpuHour, envHour }: PriceCaps): Golem.PricingOptions => ({

@@ -1,6 +1,6 @@
 /**
  * Keeps calls from a yagna that does not answer, and from too many at once (docs/golem.md):
- *   closed    -> calls pass; three or more in half a minute, most of them failures: open
+ *   closed    -> calls pass; three failures in a row, or most of three or more calls in half a minute: open
  *   open      -> calls are refused at once; after some seconds half open
  *   half_open -> one call is let through, the others are refused: closed when it succeeds, open when it fails
  *   forced    -> an operator opened it: refused until he resets it
@@ -78,8 +78,9 @@ export function createBreaker(options: BreakerOptions): Breaker {
     rollingCountTimeout: WINDOW_MS,
     rollingPercentilesEnabled: false,
     // A call that does not come back is the dependency's fault, whatever it would have said.
-    errorFilter: (error: unknown) => !isLate(error) && !counts(error),
+    errorFilter: (error: unknown) => !isLate(error) && (error instanceof BreakerRefusal || !counts(error)),
   });
+  let inARow = 0;
   let forced = false;
   let lastFailure: string | null = null;
   let known: BreakerState = 'closed';
@@ -94,9 +95,13 @@ export function createBreaker(options: BreakerOptions): Breaker {
   };
   const failed = (): void => {
     lastFailure = new Date().toISOString();
+    // Half a minute of successes before would hide for long that nothing answers any more.
+    if (++inARow >= LEAST_CALLS && circuit.closed) circuit.open();
   };
   circuit.on('open', moved).on('halfOpen', moved).on('close', moved);
-  circuit.on('failure', failed).on('timeout', failed);
+  circuit.on('success', () => (inARow = 0));
+  // A call that timed out is told as a failure, too.
+  circuit.on('failure', failed);
 
   return {
     name,

@@ -4,8 +4,9 @@
  */
 import type { GolemLog } from './log.ts';
 import { sdkLogger } from './log.ts';
+import { isAway } from './away.ts';
 import { leanActivities } from './activities.ts';
-import { hardenedYagna, type Yagna } from './hardened-yagna.ts';
+import { hardenedYagna, type HardenedOptions, type Yagna } from './hardened-yagna.ts';
 import { createPayments, type Payments } from './payments.ts';
 import type { Rest } from './rest.ts';
 import { guardAgainst, loadSdk, type Golem } from './sdk.ts';
@@ -29,6 +30,11 @@ export interface Connection {
 
 export interface HeldConnection extends Connection, Disposable {}
 
+/** Ways to yagna that are closed while it is away. */
+export interface Guarded extends Pick<HardenedOptions, 'alive' | 'guard'> {
+  rest: Rest;
+}
+
 export interface Connections extends AsyncDisposable {
   /** `counts`: an execution, which brings the next GolemNetwork nearer. */
   take(counts: boolean): Promise<HeldConnection>;
@@ -44,7 +50,11 @@ interface Generation {
   executions: number;
 }
 
-export function createConnections(settings: GolemSettings, rest: Rest, log: GolemLog): Connections {
+export function createConnections(
+  settings: GolemSettings,
+  { rest, alive, guard }: Guarded,
+  log: GolemLog,
+): Connections {
   let current: Generation | undefined;
   const draining = new Set<Promise<void>>();
 
@@ -69,7 +79,11 @@ export function createConnections(settings: GolemSettings, rest: Rest, log: Gole
         current = undefined;
         if (old.users === 0) close(old);
       }
-      const generation = (current ??= { connected: connect(settings, rest, log), users: 0, executions: 0 });
+      const generation = (current ??= {
+        connected: connect(settings, { rest, alive, guard }, log),
+        users: 0,
+        executions: 0,
+      });
       generation.users++;
       if (counts) generation.executions++;
       try {
@@ -97,7 +111,11 @@ export function createConnections(settings: GolemSettings, rest: Rest, log: Gole
   };
 }
 
-async function connect(settings: GolemSettings, rest: Rest, log: GolemLog): Promise<Connection> {
+async function connect(
+  settings: GolemSettings,
+  { rest, alive, guard }: Guarded,
+  log: GolemLog,
+): Promise<Connection> {
   // Before the first request: on a busy machine it takes so long that yagna closes what was connected before.
   const sdk = loadSdk();
   const [version, identity] = await Promise.all([rest.version(), rest.identity()]);
@@ -108,7 +126,7 @@ async function connect(settings: GolemSettings, rest: Rest, log: GolemLog): Prom
   guardAgainst(log);
   const logger = sdkLogger(log);
   const { yagnaUrl, apiKey, network } = settings;
-  const yagna = hardenedYagna(sdk, { yagnaUrl, apiKey, logger, awayMs: settings.waits.awayMs });
+  const yagna = hardenedYagna(sdk, { yagnaUrl, apiKey, logger, awayMs: settings.waits.awayMs, alive, guard });
   const storage = createStorage(yagna, { yagnaUrl, apiKey, identity, maxBytes: MAX_FILE_BYTES });
   const glm = new sdk.GolemNetwork({
     logger,
@@ -118,8 +136,10 @@ async function connect(settings: GolemSettings, rest: Rest, log: GolemLog): Prom
   });
   // In the SDK one document that cannot be fetched ends all payments of the process; ours are in payments.ts.
   (glm.services.paymentApi as { connect(): Promise<void> }).connect = () => Promise.resolve();
-  await within(CONNECT_MS, glm.connect());
-  const payments = createPayments(yagna, rest, log);
+  const open = (): Promise<void> => within(CONNECT_MS, glm.connect());
+  // Yagna answered a moment ago: it was a connection that it had closed as idle while this process was busy.
+  await open().catch((error: unknown) => (isAway(error) ? open() : Promise.reject(error as Error)));
+  const payments = createPayments(yagna, rest, { log, awayMs: settings.waits.awayMs });
   log.info({ yagna: version, network }, 'connected to yagna');
   return { glm, yagna, storage, payments, identity };
 }

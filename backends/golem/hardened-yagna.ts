@@ -4,6 +4,7 @@
  * up at the first lost connection. Each cure has a test in hardened-yagna.test.ts.
  */
 import { attemptContext } from './attempt-context.ts';
+import type { Breaker } from './breaker.ts';
 import { isPriced } from './offer.ts';
 import type { Golem, Sdk } from './sdk.ts';
 import type { GolemSettings } from './settings.ts';
@@ -23,15 +24,32 @@ const pauseMs = (failed: number): number => Math.min(FIRST_PAUSE_MS * 2 ** faile
 export interface HardenedOptions extends Pick<GolemSettings, 'yagnaUrl' | 'apiKey'> {
   logger: Golem.Logger;
   awayMs: number;
+  /** Rejects while yagna is away; cheap however often it is asked. After a failure it is asked before the same again. */
+  alive(): Promise<void>;
+  /** Every request goes through it, so that none is made of a daemon that is away. */
+  guard: Breaker['run'];
 }
 
-export function hardenedYagna(sdk: Sdk, { yagnaUrl, apiKey, logger, awayMs }: HardenedOptions): Yagna {
+export function hardenedYagna(
+  sdk: Sdk,
+  { yagnaUrl, apiKey, logger, awayMs, alive, guard }: HardenedOptions,
+): Yagna {
   const yagna = new sdk.YagnaApi({ apiKey, basePath: yagnaUrl.replace(/\/+$/, ''), logger });
-  const { market, payment, activity } = yagna;
-  patch(market, 'collectAgreementEvents', patient);
-  patch(payment, 'getInvoiceEvents', patient);
-  patch(payment, 'getDebitNoteEvents', patient);
-  patch(market, 'collectOffers', offers);
+  const { market, payment, activity, identity, gsb } = yagna;
+  const clients = [market, payment, activity.control, activity.state, identity, gsb];
+  // Some of them share one.
+  for (const requests of new Set(clients.map(({ httpRequest }) => httpRequest)))
+    patch(
+      requests,
+      'request',
+      (call) =>
+        (...args) =>
+          cancelable((held) => guard(() => held.call(call(...args)))),
+    );
+  patch(market, 'collectAgreementEvents', (call) => patient(call, alive));
+  patch(payment, 'getInvoiceEvents', (call) => patient(call, alive));
+  patch(payment, 'getDebitNoteEvents', (call) => patient(call, alive));
+  patch(market, 'collectOffers', (call) => offers(call, alive));
   patch(market, 'endScan', endingNever);
   patch(
     market,
@@ -109,6 +127,7 @@ export function hardenedYagna(sdk: Sdk, { yagnaUrl, apiKey, logger, awayMs }: Ha
           const until = performance.now() + awayMs;
           for (let failed = 0; ; failed++) {
             try {
+              if (failed > 0) await alive();
               const results = await held.call(call(...args), POLL_BOUND_MS);
               context?.results(results.length);
               return results;
@@ -138,11 +157,12 @@ function patch<O extends object, K extends keyof O>(
 }
 
 /** A poll whose failure comes late enough that whoever polls again at once does not spin. */
-function patient<A extends unknown[], T>(call: Call<A, T>): Call<A, T> {
+function patient<A extends unknown[], T>(call: Call<A, T>, alive: () => Promise<void>): Call<A, T> {
   let failed = 0;
   return (...args) =>
     cancelable(async (held) => {
       try {
+        if (failed > 0) await alive();
         const events = await held.call(call(...args), POLL_BOUND_MS);
         failed = 0;
         return events;
@@ -158,6 +178,7 @@ type ProposalEvents = Awaited<ReturnType<Yagna['market']['collectOffers']>>;
 /** Offers until the demand is gone: failures are waited out, and what would kill the SDK is left out. */
 function offers(
   call: Call<[string, number?, number?], ProposalEvents>,
+  alive: () => Promise<void>,
 ): Call<[string, number?, number?], ProposalEvents> {
   return (demandId) =>
     cancelable(async (held) => {
@@ -165,6 +186,7 @@ function offers(
       for (let failed = 0; ; failed++) {
         if (context?.negotiated.aborted === true) throw gone();
         try {
+          if (failed > 0) await alive();
           const events = await held.call(call(demandId, POLL_SECONDS, OFFERS_AT_ONCE), POLL_BOUND_MS);
           return events.filter((event) => survivable(event));
         } catch (error) {

@@ -5,6 +5,7 @@
 import { regionOfCountry } from '../../domain/region/country.ts';
 import type { AttendedBackend, Needs, Negotiated } from '../backend.ts';
 import { runAttempt } from './attempt.ts';
+import { createAlive, guardedRest } from './away.ts';
 import { createBreaker, type Breaker } from './breaker.ts';
 import { createConnections, YagnaRefused } from './connection.ts';
 import { resolveImage } from './images.ts';
@@ -17,6 +18,7 @@ import { releaseAttempt } from './release.ts';
 import { createRest, YagnaError } from './rest.ts';
 import type { GolemSettings } from './settings.ts';
 import { createStandings } from './standing.ts';
+import { statusOf } from './waiting.ts';
 import { createTurns } from './turns.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -35,27 +37,30 @@ export interface GolemDeps {
   evidence: RegionEvidenceSource;
 }
 
-/** Looks wait for their turn; this bounds what may go past it. */
-const LEAST_AT_ONCE = 64;
+/** Looks wait for their turn; this bounds what else may be under way: a few calls of each execution. */
+const CALLS_AT_ONCE = 1_000;
+
+const isCancelled = (error: unknown): boolean =>
+  error instanceof Error && (error.name === 'CancelError' || error.name === 'AbortError');
 
 /** Away or failing; what it refuses is no reason not to ask for something else. */
 function isYagnasFault(error: unknown): boolean {
   if (error instanceof Refusal || error instanceof YagnaRefused) return false;
   if (error instanceof YagnaError) return error.status === undefined || error.status >= 500;
+  // Whoever was answered, or asked no further, learned nothing of it: yagna passes on what providers do wrong as its own.
+  if (statusOf(error) !== undefined || isCancelled(error)) return false;
   return true;
 }
 
 export function createGolemBackend(settings: GolemSettings, { log, evidence }: GolemDeps): GolemBackend {
-  const rest = createRest(settings, settings.waits.releaseCallMs);
-  const connections = createConnections(settings, rest, log);
+  const breaker = createBreaker({ name: 'yagna', counts: isYagnasFault, atOnce: CALLS_AT_ONCE });
+  const rest = guardedRest(createRest(settings, settings.waits.releaseCallMs), breaker);
+  const alive = createAlive(rest);
+  const guarded = { rest, alive, guard: breaker.run.bind(breaker) };
+  const connections = createConnections(settings, guarded, log);
   const market = createMarket(settings, connections);
   const standings = createStandings(settings.waits.coolDownMs);
   const turn = createTurns(settings.negotiations);
-  const breaker = createBreaker({
-    name: 'yagna',
-    counts: isYagnasFault,
-    atOnce: Math.max(LEAST_AT_ONCE, settings.negotiations),
-  });
   let looks = 0;
 
   async function negotiate(needs: Needs): Promise<Negotiated> {
@@ -71,14 +76,14 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
     const claimed = (offers: readonly Offer[]) =>
       offers.map((offer) => ({ offer, claim: claimOf(offer, { ...settings, regionOfCountry }) }));
     const machine = machineFor(needs.resources, settings);
-    const [{ offers }] = await Promise.all([
+    // A scan of a daemon that is away sees an empty market, and a shared one sees what was there before.
+    await alive();
+    const { offers, window } = await breaker.run(() =>
       market.look({ region, machine }, (found) =>
         claimed(found).some(({ claim }) => region === null || claim.region === region),
       ),
-      // A scan of a daemon that is away sees an empty market, and a shared one sees what was there before.
-      rest.version(),
-    ]);
-    return rank(claimed(offers), standings.of, {
+    );
+    const ranked = rank(claimed(offers), standings.of, {
       region,
       policy: needs.asked.regionPolicy ?? settings.regionPolicy,
       canProbe: evidence.canProbe,
@@ -87,13 +92,14 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
       rental: { seconds: EXPECTED_SECONDS, threads: machine.minCpuThreads },
       seed: String(looks++),
     });
+    return { ...ranked, window };
   }
 
   return {
     kind: 'golem',
     breaker,
     // An open breaker is no answer of the market: it is asked again by Temporal, and no attempt is used.
-    negotiate: (needs) => turn(() => breaker.run(() => negotiate(needs))),
+    negotiate: (needs) => turn(() => negotiate(needs)),
     execute: (work, step) =>
       runAttempt(work, step, { settings, connections, rest, standings, evidence, log }),
     async release(traces) {

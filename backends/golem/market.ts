@@ -10,6 +10,8 @@ export interface Seen {
   offers: Offer[];
   /** Offers that cannot be used by anybody: no prices, no id. */
   unreadable: number;
+  /** In which the first of those came that are worth it: the relaxed one begins when the strict one has passed. */
+  window: 'strict' | 'relaxed';
 }
 
 const GIB = 1024 ** 3;
@@ -106,6 +108,7 @@ async function scan(
   const offers = new Map<string, Offer>();
   let unreadable = 0;
   const began = performance.now();
+  let foundAt: number | undefined;
   return await new Promise<Seen>((resolve, reject) => {
     let quiet: NodeJS.Timeout | undefined;
     const timers = [setTimeout(strict, waits.strictMs), setTimeout(end, waits.strictMs + waits.relaxedMs)];
@@ -115,6 +118,7 @@ async function scan(
         if (offer === undefined) unreadable++;
         else if ((offers.get(offer.provider)?.pricing.start ?? Infinity) >= offer.pricing.start)
           offers.set(offer.provider, offer);
+        if (foundAt === undefined && enough([...offers.values()])) foundAt = performance.now();
         clearTimeout(quiet);
         quiet = setTimeout(settle, waits.quietMs);
       },
@@ -132,11 +136,12 @@ async function scan(
     }
     function end(): void {
       stop();
-      resolve({ offers: [...offers.values()], unreadable });
+      const late = (foundAt ?? performance.now()) - began > waits.strictMs;
+      resolve({ offers: [...offers.values()], unreadable, window: late ? 'relaxed' : 'strict' });
     }
     /** The market is quiet: good offers end the look at once, others only after the strict window. */
     function settle(): void {
-      if (enough([...offers.values()]) || performance.now() - began >= waits.strictMs) end();
+      if (foundAt !== undefined || performance.now() - began >= waits.strictMs) end();
     }
     function strict(): void {
       if (offers.size > 0) end();

@@ -35,10 +35,18 @@ export interface Payments {
   stop(): void;
 }
 
-const TRIES = 5;
 const AGAIN_MS = 1_000;
+const LONGEST_PAUSE_MS = 5_000;
 
-export function createPayments(yagna: Yagna, rest: Rest, log: GolemLog): Payments {
+export interface PaymentsOptions {
+  log: GolemLog;
+  /** So long a document is fetched and answered again while yagna fails. */
+  awayMs: number;
+}
+
+export function createPayments(yagna: Yagna, rest: Rest, { log, awayMs }: PaymentsOptions): Payments {
+  const stopped = new AbortController();
+  const again = createAgain(awayMs, stopped.signal);
   const bills = new Map<string, (document: Document) => Promise<void>>();
   const take = async (document: Promise<Document>): Promise<void> => {
     try {
@@ -68,13 +76,14 @@ export function createPayments(yagna: Yagna, rest: Rest, log: GolemLog): Payment
   });
   return {
     watch(bill) {
-      const watched = watch(bill, rest);
+      const watched = watch(bill, rest, again);
       bills.set(bill.agreement, watched.take);
       return { ...watched, stop: () => void bills.delete(bill.agreement) };
     },
     stop() {
       invoices.unsubscribe();
       notes.unsubscribe();
+      stopped.abort();
     },
   };
 }
@@ -86,12 +95,14 @@ interface Document {
   amount: string;
 }
 
-function watch({ allocation, cap }: Bill, rest: Rest) {
+function watch({ allocation, cap }: Bill, rest: Rest, again: Again) {
   let accepted: string | null = null;
   let settled = false;
   const invoice = deferred<Paid>();
   const overpriced = deferred<string>();
   invoice.promise.catch(() => undefined);
+  /** The invoice is here: notes before it, which it contains, are not tried again. */
+  const billed = new AbortController();
   const answer = async ({ kind, id, amount }: Document): Promise<void> => {
     if (settled) return;
     if (kind === 'note') {
@@ -99,7 +110,7 @@ function watch({ allocation, cap }: Bill, rest: Rest) {
         overpriced.resolve(amount);
         return;
       }
-      await again(() => rest.acceptDebitNote(id, amount, allocation));
+      await again(() => rest.acceptDebitNote(id, amount, allocation), billed.signal);
       accepted = amount;
       return;
     }
@@ -120,6 +131,7 @@ function watch({ allocation, cap }: Bill, rest: Rest) {
   // One document at a time: a debit note that comes with the invoice must not be accepted beside it.
   let turn = Promise.resolve();
   const take = (document: Document): Promise<void> => {
+    if (document.kind === 'invoice') billed.abort();
     const mine = turn.then(() => answer(document));
     turn = mine.catch(() => undefined);
     return mine;
@@ -127,14 +139,23 @@ function watch({ allocation, cap }: Bill, rest: Rest) {
   return { take, invoice: invoice.promise, overpriced: overpriced.promise, accepted: () => accepted };
 }
 
-/** While yagna does not answer or fails; what it refuses stays refused. */
-async function again<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (tries === TRIES || answered(error, 400, 401, 404, 409, 410)) throw error;
-      await delay(AGAIN_MS * tries);
+type Again = <T>(work: () => Promise<T>, until?: AbortSignal) => Promise<T>;
+
+/** While yagna does not answer or fails; what it refuses stays refused. `until` ends the tries, not one under way. */
+function createAgain(awayMs: number, stopped: AbortSignal): Again {
+  return async (work, until) => {
+    const signal = until === undefined ? stopped : AbortSignal.any([stopped, until]);
+    const began = performance.now();
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        const late = performance.now() - began > awayMs;
+        if (late || signal.aborted || answered(error, 400, 401, 404, 409, 410)) throw error;
+        await delay(Math.min(AGAIN_MS * tries, LONGEST_PAUSE_MS), undefined, { signal }).catch(() => {
+          throw error;
+        });
+      }
     }
-  }
+  };
 }

@@ -1,5 +1,4 @@
 /** The program of an attempt on an approved agreement: activity, image, input, run, result. */
-import { join } from 'node:path';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome, Step, Work } from '../backend.ts';
@@ -9,6 +8,7 @@ import type { Agreed } from './agree.ts';
 import { attemptContext, type AttemptHooks } from './attempt-context.ts';
 import type { Connection } from './connection.ts';
 import { collectResult, logStreams, unpackResult, type Result } from './outputs.ts';
+import { offerFiles, type OfferedFiles } from './offered-files.ts';
 import { ProviderFault } from './provider-fault.ts';
 import type { Golem } from './sdk.ts';
 import type { Waits } from './settings.ts';
@@ -39,8 +39,9 @@ export interface ProgramRequest {
 /** Polls of results that fail before the provider is given up; the SDK waits longer between each. */
 const RESULT_RETRIES = 4;
 const RESULT_POLL_SECONDS = 5;
-/** For files that yagna is slow to make ready. */
-const RELEASE_MS = 2_000;
+/** How often a result is asked for: yagna may have been away as it came. */
+const RESULT_TRIES = 3;
+const RESULT_AGAIN_MS = 1_000;
 const TIMEOUT_EXIT = 124;
 const KILLED_EXIT = 137;
 const FILE_SIZE_EXIT = 153;
@@ -70,8 +71,8 @@ export async function runProgram(request: ProgramRequest): Promise<void> {
   const stopped = (): void => end.abort(step.signal.reason);
   step.signal.addEventListener('abort', stopped, { once: true });
   if (step.signal.aborted) stopped();
-  const file = join(folder, 'result.tar');
-  const files = offerFiles(request, file);
+  const { work, script } = request;
+  const files = offerFiles(connection.storage, { input: work.input, script, folder });
   try {
     await attemptContext.run(request.hooks, async () => {
       const exe = await deploy(request, end.signal);
@@ -83,7 +84,7 @@ export async function runProgram(request: ProgramRequest): Promise<void> {
         step.heartbeat('running');
         outcome.startedAt = new Date().toISOString();
         const began = performance.now();
-        await bring(request, exe, files, own.signal);
+        const file = await bring(request, exe, files, own.signal);
         outcome.durationMs = Math.round(performance.now() - began);
         step.heartbeat('collecting outputs');
         const result = await unpackResult(file, folder);
@@ -136,47 +137,13 @@ async function deploy(
 
 const STEPS = ['input', 'script', 'run', 'result'] as const;
 
-interface OfferedFiles {
-  /** Where a provider that is told fetches input and script, and brings the result. */
-  addresses: Promise<{ input: string; script: string; result: string }>;
-  /** How the result came in; rejects when it is not whole. */
-  received(): Promise<number>;
-  release(): Promise<void>;
-}
-
-/** Made ready at yagna while the image starts; no provider knows the addresses before the batch names them. */
-function offerFiles({ connection: { storage }, work, script }: ProgramRequest, file: string): OfferedFiles {
-  const made = [
-    storage.publishData(work.input),
-    storage.publishData(Buffer.from(script)),
-    storage.receiveFile(file),
-  ] as const;
-  const addresses = Promise.all(made).then(([input, script_, result]) => ({
-    input,
-    script: script_,
-    result,
-  }));
-  addresses.catch(() => undefined);
-  return {
-    addresses,
-    received: () => storage.received(file),
-    async release() {
-      // One that yagna still owes then is given back with the connection.
-      const late = delay(RELEASE_MS, [], { ref: false });
-      const all = await Promise.race([Promise.allSettled(made), late]);
-      await storage.received(file).catch(() => undefined);
-      await storage.release(all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
-    },
-  };
-}
-
 /** Input and script there, run, result back: one batch, so that no answer has to be waited for in between. */
 async function bring(
   { places, step, hooks }: ProgramRequest,
   exe: Golem.ExeUnit,
   files: OfferedFiles,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   const told: AttemptHooks = {
     ...hooks,
     results: (count) => {
@@ -201,11 +168,33 @@ async function bring(
     throw new ProviderFault('provider_lost', messageOf(error), { cause: error });
   }
   const failed = results.findIndex((result) => result.result === 'Error');
-  if (failed !== -1 || results.length < STEPS.length)
-    throw failedAt(STEPS[failed === -1 ? results.length : failed] ?? 'result', results[failed]);
-  await files.received().catch((error: unknown) => {
+  const at = STEPS[failed === -1 ? results.length : failed];
+  if (at === 'result' && failed !== -1) await bringAgain(exe, { files, from: places.result, signal });
+  else if (at !== undefined) throw failedAt(at, results[failed]);
+  return files.received().catch((error: unknown) => {
     throw new ProviderFault('provider_lost', messageOf(error), { cause: error });
   });
+}
+
+/** The program ran; only its result did not come. */
+async function bringAgain(
+  exe: Golem.ExeUnit,
+  { files, from, signal }: { files: OfferedFiles; from: string; signal: AbortSignal },
+): Promise<void> {
+  for (let tries = 2; ; tries++) {
+    await delay(RESULT_AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    const transfer = async (): Promise<Golem.Result | undefined> => {
+      const to = await files.another();
+      const [result] = await exe.beginBatch().transfer(`container:${from}`, to).end();
+      return result;
+    };
+    const result = await unlessAborted(signal, transfer()).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw new ProviderFault('provider_lost', messageOf(error), { cause: error });
+    });
+    if (result?.result === 'Ok') return;
+    if (tries === RESULT_TRIES) throw failedAt('result', result);
+  }
 }
 
 function failedAt(at: (typeof STEPS)[number], result: Golem.Result | undefined): Refusal {

@@ -23,7 +23,7 @@ const request: RankRequest = {
   policy: 'claimed',
   canProbe: false,
   filters: [],
-  caps: { start: 0.1, cpuHour: 0.1, envHour: 0.1 },
+  caps: { start: 0.1, cpuHour: 0.1, envHour: 0.1, minute: null, total: null },
   rental: { seconds: 600, threads: 1 },
   seed: '1',
 };
@@ -83,6 +83,12 @@ describe('the ranking', () => {
     expect(ranked([offer(1, eu)]).dropped).toEqual({ other_region: 1 });
     expect(ranked([offer(1, none)]).dropped).toEqual({ region_unknown: 1 });
     expect(ranked([offer(1, us, [1, 0, 0])]).dropped).toEqual({ price: 1 });
+    const bounded = (more: object) => ranked([offer(1)], { caps: { ...request.caps, ...more } });
+    // 0.01 to start, and 0.00002 a second.
+    expect(bounded({ minute: 0.00121 }).candidates).toHaveLength(1);
+    expect(bounded({ minute: 0.00119 }).dropped).toEqual({ price: 1 });
+    expect(bounded({ total: 0.0221 }).candidates).toHaveLength(1);
+    expect(bounded({ total: 0.0219 }).dropped).toEqual({ price: 1 });
     expect(ranked([offer(1)], { filters: [filter({ blacklist: [id(1)] })] }).dropped).toEqual({
       blacklist: 1,
     });

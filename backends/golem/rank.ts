@@ -6,7 +6,7 @@ import type { Region } from '../../domain/jobspec/region.ts';
 import { probeNeed, type RegionClaim, type RegionPolicy } from '../../domain/region/judge.ts';
 import { decimalOf } from '../../domain/money/decimal.ts';
 import { NETWORK_CAPABILITIES } from './probe.ts';
-import { priceOf, type Quantity } from './price.ts';
+import { minutePriceOf, priceOf, type Quantity } from './price.ts';
 import type { Offer } from './offer.ts';
 import type { PriceCaps } from './settings.ts';
 
@@ -108,7 +108,12 @@ function ruleAgainst(
     if (need === 'impossible' || (need === 'required' && !hasNetwork(offer))) return 'region_unknown';
   }
   const { start, cpuSec, envSec } = offer.pricing;
-  const above = start > caps.start || cpuSec > caps.cpuHour / 3_600 || envSec > caps.envHour / 3_600;
+  const above =
+    start > caps.start ||
+    cpuSec > caps.cpuHour / 3_600 ||
+    envSec > caps.envHour / 3_600 ||
+    minutePriceOf(offer) > (caps.minute ?? Infinity) ||
+    estimate > (caps.total ?? Infinity);
   if (above) return 'price';
   if (filters.length > 0 && !filters.some(({ whitelist }) => lists(whitelist))) {
     const asked = filters.filter((one) => one.whitelist.length === 0);

@@ -16,7 +16,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome, Step, Talks, Work } from '../backend.ts';
-import { add, decimalOf, times } from '../../domain/money/decimal.ts';
 import {
   judgeRegion,
   type RegionClaim,
@@ -32,6 +31,7 @@ import type { Gvmi } from './images.ts';
 import type { GolemLog } from './log.ts';
 import { machineFor } from './market.ts';
 import { ProviderFault, runProgram } from './program.ts';
+import { worstCase } from './price.ts';
 import { isProbing, manifestFor, NETWORK_CAPABILITIES, probe } from './probe.ts';
 import type { RegionEvidenceSource } from './region-evidence.ts';
 import { releaseAttempt, type RecordedIds } from './release.ts';
@@ -60,8 +60,6 @@ const LEAST_RENTAL_MS = 10 * 60_000;
 const ALLOCATION_MARGIN_MS = 15 * 60_000;
 const CLEAN_UP_TRIES = 3;
 const CLEAN_UP_AGAIN_MS = 1_000;
-/** Of the worst case that is held. */
-const HEADROOM = 1.2;
 
 export class Session {
   readonly #work: Work;
@@ -91,12 +89,17 @@ export class Session {
     setMaxListeners(0, this.#over.signal, step.signal);
   }
 
+  /** From here on the attempt has a provider, whose doing things may be. */
+  get approved(): boolean {
+    return this.#agreed !== undefined;
+  }
+
   async run(gvmi: Gvmi, script: string): Promise<void> {
     const { settings, rest, standings } = this.#deps;
     const step = this.#step;
     const machine = machineFor(this.#work.resources, settings);
     const rentalMs = Math.max(step.budgetMs + RENTAL_MARGIN_MS, LEAST_RENTAL_MS);
-    const cap = worstCase(settings, rentalMs, machine.minCpuThreads);
+    const cap = worstCase(settings.caps, rentalMs, machine.minCpuThreads);
     await this.#intend(rentalMs);
     step.heartbeat('allocating');
     const platform = platformOf(settings.network);
@@ -142,7 +145,8 @@ export class Session {
     });
     this.#agreed = agreed;
     const { candidate } = agreed;
-    Object.assign(talks, { provider: candidate.provider, rank: candidate.claim.class });
+    const { window } = this.#work.negotiated ?? {};
+    Object.assign(talks, { provider: candidate.provider, rank: candidate.claim.class, window });
     standings.begun(candidate.provider);
     this.#outcome.placement.provider = candidate.provider;
     this.#judge(candidate.claim, null);
@@ -321,13 +325,6 @@ const NOT_NEGOTIATING = {
   unreadable: () => undefined,
   demandLost: () => undefined,
 };
-
-/** Exact: hours are rounded up to hundredths. */
-function worstCase({ caps }: GolemSettings, rentalMs: number, threads: number): string {
-  const hours = Math.ceil(rentalMs / 36_000) / 100;
-  const anHour = add(decimalOf(caps.envHour), times(decimalOf(caps.cpuHour), threads));
-  return times(add(decimalOf(caps.start), times(anHour, hours)), HEADROOM);
-}
 
 /** With microseconds that nobody else chooses. */
 function unlikelyTime(ms: number): string {

@@ -32,7 +32,7 @@ export interface GolemSettings {
   regionLists: Partial<Record<Region, string[]>>;
   /** Subnets whose nodes are in one region. */
   regionSubnets: Record<string, Region>;
-  /** The most that any offer may ask: GLM for a start, per thread and hour, per hour. */
+  /** The most that any offer may ask. */
   caps: PriceCaps;
   /** Of jobs that name none. */
   regionPolicy: RegionPolicy;
@@ -49,10 +49,16 @@ export interface GolemSettings {
   executionsPerNetwork: number;
 }
 
+/** GLM. */
 export interface PriceCaps {
   start: number;
+  /** Of a thread. */
   cpuHour: number;
   envHour: number;
+  /** All of a rental's threads and the rental itself; null: only bounded by the others. */
+  minute: number | null;
+  /** One attempt, whatever it is made of; null: only bounded by the others. */
+  total: number | null;
 }
 
 export interface Waits {
@@ -114,7 +120,7 @@ export function golemSettings(
     regionSubnets: {},
     regionPolicy: 'claimed',
     echoUrl: null,
-    caps: { start: 0.5, cpuHour: 0.5, envHour: 0.5 },
+    caps: { start: 0.5, cpuHour: 0.5, envHour: 0.5, minute: null, total: null },
     minMemoryGib: 0.5,
     minThreads: 1,
     minStorageGib: 2,

@@ -32,6 +32,11 @@ export interface StorageOptions {
   maxBytes: number;
 }
 
+/** What came is no file that could be taken: asking again would bring the same. */
+export class FileRefused extends Error {
+  override name = 'FileRefused';
+}
+
 type Answer = (component: string, payload: unknown) => Promise<unknown>;
 
 export function createStorage(
@@ -162,7 +167,7 @@ class Incoming {
 
   async close(): Promise<number> {
     await this.#file.close();
-    if (this.#wrong !== undefined) throw new Error(`the file was not received: ${this.#wrong}`);
+    if (this.#wrong !== undefined) throw new FileRefused(`the file was not received: ${this.#wrong}`);
     if (!this.#whole) throw new Error('the file was not received whole');
     return this.#size;
   }

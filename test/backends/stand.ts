@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AttendedBackend, Outcome, OutputLine, Reserved, Step, Work } from '../../backends/backend.ts';
+import type {
+  AttendedBackend,
+  Outcome,
+  OutputLine,
+  Reserved,
+  Step,
+  Talks,
+  Work,
+} from '../../backends/backend.ts';
 
 /** What one attempt left behind, as the worker would see it. */
 export interface Told {
@@ -13,6 +21,8 @@ export interface Told {
   phases: string[];
   /** What the attempt said its image is. */
   pinned: string | null;
+  /** With providers. */
+  talks: Talks[];
 }
 
 export interface AttemptOptions {
@@ -47,13 +57,14 @@ export async function runAttempt(
   const stored = new Map<string, Buffer>();
   const recorded: Record<string, string> = {};
   const phases: string[] = [];
+  const talks: Talks[] = [];
   let pinned: string | null = null;
   const step: Step = {
     async pinImage(_image, digest) {
       pinned = digest;
       return options.pinnedMeanwhile ?? digest;
     },
-    negotiated: () => Promise.resolve(),
+    negotiated: async (told) => void talks.push(told),
     reserve: async ({ cap }) => options.onReserve?.(cap) ?? { ok: true },
     settle: async (accepted) => options.onSettle?.(accepted),
     signal: options.signal ?? new AbortController().signal,
@@ -81,7 +92,7 @@ export async function runAttempt(
     },
   };
   const outcome = await backend.execute(newWork(work), step);
-  return { outcome, lines, stored, recorded, phases, pinned };
+  return { outcome, lines, stored, recorded, phases, pinned, talks };
 }
 
 export function newWork(work: Partial<Work> & Pick<Work, 'image'>): Work {

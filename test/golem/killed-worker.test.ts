@@ -2,6 +2,7 @@
 // which is the point; all phases share that wait.
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import { Big } from 'big.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { build, isStale } from '../../tools/build.js';
 import { startCore, type Core } from '../support/core.ts';
@@ -82,4 +83,20 @@ it('a worker that is killed in the middle of six attempts costs nothing twice, a
   const books = yagna.books();
   expect([books.openAgreements, books.openActivities, books.openDemands]).toEqual([[], [], []]);
   expect(books.problems.filter((problem) => problem.includes('paid'))).toEqual([]);
+  // The wallet's own journal: no document was paid twice, and no agreement got more than its work was worth.
+  const payments = yagna.payments();
+  expect(new Set(payments.map(({ document }) => document)).size).toBe(payments.length);
+  for (const { agreementId, honest } of books.agreements) {
+    const paid = payments.filter(({ agreement }) => agreement === agreementId);
+    const total = paid.reduce((sum, { amount }) => sum.plus(amount), new Big(0));
+    expect(total.lte(honest), `${total.toFixed()} of ${honest} for ${agreementId}`).toBe(true);
+  }
+  // What succeeded was paid, by one invoice each.
+  const { rows: paid } = await core.db.pool.query<{ agreement: string }>(
+    `select a.external_ids->>'agreement' as agreement from attempts a
+     join executions e on e.id = a.execution_id where e.job_id = $1 and a.state = 'succeeded'`,
+    [job],
+  );
+  for (const { agreement } of paid)
+    expect(payments.filter((one) => one.kind === 'invoice' && one.agreement === agreement)).toHaveLength(1);
 }, 240_000);

@@ -49,6 +49,32 @@ describe.concurrent('what providers do wrong before they run anything', () => {
   });
 
   it.each([
+    ['by the minute', { minute: 0.0001, total: null }],
+    ['in all', { minute: null, total: 0.05 }],
+  ])('only offers that are too expensive %s: nothing is held for them', async (_how, more) => {
+    const caps = { start: 0.5, cpuHour: 0.5, envHour: 0.5, ...more };
+    await using stand = await faultStand(
+      [good({ prices: { start: '0.1', cpuSec: '0.00001', envSec: '0' } })],
+      {
+        caps,
+      },
+    );
+    expect(failedWith(await stand.run())).toMatch(/^offers_too_expensive: 1 offers .* 1 by price/);
+    expect(stand.yagna.journal.count('POST', '/payment-api/v1/allocations')).toBe(0);
+    await stand.closed('0');
+  });
+
+  it('an offer that comes only in the relaxed window is found, and said to be', async () => {
+    await using stand = await faultStand([good({ speed: { offerMs: 900 } })], {
+      waits: { strictMs: 400, relaxedMs: 15_000 },
+    });
+    const told = await stand.completesOn('good');
+    expect(told.negotiated.window).toBe('relaxed');
+    expect(told.talks).toMatchObject([{ window: 'relaxed' }]);
+    await stand.closed('0.1');
+  });
+
+  it.each([
     ['with a reason', { at: 'counter', do: 'reject', reason: 'not today' }],
     ['without a reason', { at: 'counter', do: 'reject' }],
     ['by an error of yagna', { at: 'counter', do: 'error' }],

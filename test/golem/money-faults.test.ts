@@ -75,6 +75,25 @@ describe.concurrent('bills', () => {
     await stand.closed('0.001');
   });
 
+  it('are not held up by a debit note that cannot be accepted', async () => {
+    await using stand = await faultStand([bad()], { waits: { invoiceMs: 8_000 } });
+    stand.yagna.fault('POST /payment-api/v1/debitNotes/*', { status: 500 });
+    await stand.completesOn('bad');
+    // Its attempt knows what it cost.
+    await stand.closed('0.001');
+  });
+
+  it('are within the total that an attempt may cost, or are not paid', async () => {
+    const greedy = [
+      { at: 'invoice', do: 'overprice', factor: '2' },
+      { at: 'debit-note', do: 'none' },
+    ] as const;
+    const caps = { start: 0.5, cpuHour: 0.5, envHour: 0.5, minute: null, total: 0.0015 };
+    await using stand = await faultStand([bad(...greedy)], { caps });
+    await stand.completesOn('bad');
+    await stand.closed('0');
+  });
+
   it('by debit notes while it runs are accepted, and the invoice pays only the rest', async () => {
     await using stand = await faultStand([{ ...bad(), speed: { debitNoteMs: 100 } }]);
     await stand.completesOn('bad');

@@ -33,7 +33,8 @@ export function emulatorSettings(
     images: { [IMAGE]: { url: image.url, sha3_224: image.sha3, volume: '/golem/work' } },
     ...given,
     waits: {
-      strictMs: 500,
+      // What is there ends a look at once.
+      strictMs: 5_000,
       relaxedMs: 500,
       quietMs: 50,
       shareMs: 1_000,

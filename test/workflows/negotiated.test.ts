@@ -19,6 +19,7 @@ const found: Negotiated = {
     },
   ],
   seen: 2,
+  window: 'relaxed',
   dropped: { price: 1 },
 };
 
@@ -51,6 +52,11 @@ describe('an execution of a backend that negotiates', () => {
     const job = await core.start({}, plan);
     expect(await core.ended(job)).toBe('completed');
     expect(golem.begun.at(-1)?.negotiated).toEqual(found);
+    const { rows } = await core.db.pool.query(
+      'select n.outcome from negotiations n join executions e on e.id = n.execution_id where e.job_id = $1',
+      [job],
+    );
+    expect(rows).toEqual([{ outcome: 'relax_match' }]);
     await expectWhole(core, job);
     expect((await core.history(`job-${job}`, 'job/negotiated')).length).toBeLessThanOrEqual(25);
   });
@@ -75,6 +81,14 @@ describe('an execution of a backend that negotiates', () => {
       { failure: { code: 'backend_unavailable', message: 'the daemon is away' } },
       expect.objectContaining({ seen: 2 }),
     ]);
+  });
+
+  it('fails with its job where the market has nobody, and says so', async () => {
+    scripts.set('builtin:nobody', () => ({ kind: 'fail', code: 'no_offers' }));
+    const job = await core.start({ image: 'builtin:nobody' }, plan);
+    expect(await core.ended(job)).toBe('failed');
+    await expectWhole(core, job);
+    await core.history(`job-${job}`, 'job/negotiated-nobody');
   });
 
   it('that is cancelled while it runs is released, whatever its worker did', async () => {

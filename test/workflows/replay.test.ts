@@ -50,6 +50,7 @@ describe('recorded histories', () => {
         'job/negotiated',
         'job/negotiated-cancelled',
         'job/negotiated-lost',
+        'job/negotiated-nobody',
         'job/parts',
         'job/retried',
         'publish/completed',

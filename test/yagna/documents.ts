@@ -31,9 +31,20 @@ export interface Document {
   allocationId: string | null;
 }
 
+/** One acceptance, as the wallet's own journal has it. */
+export interface Payment {
+  document: string;
+  kind: Document['kind'];
+  agreement: string;
+  allocation: string;
+  /** GLM that it took of the allocation: of an invoice what its debit notes had not. */
+  amount: string;
+}
+
 export interface Documents {
   routes: Route[];
   all(): Document[];
+  payments(): Payment[];
   /** A provider's notes while the activity lives, and one at its end. */
   activityStarted(activity: Activity): void;
   activityEnded(activity: Activity): void;
@@ -65,6 +76,7 @@ const rejection = z.object({
 
 export function createDocuments(parts: DocumentParts): Documents {
   const documents = new Map<string, Document>();
+  const payments: Payment[] = [];
   const timers = new Map<Activity, NodeJS.Timeout>();
   const later = new Set<NodeJS.Timeout>();
   const logs = {
@@ -173,7 +185,15 @@ export function createDocuments(parts: DocumentParts): Documents {
         `Invalid amount accepted. Expected: ${textOf(document.amount)} Actual: ${totalAmountAccepted}`,
       );
     const more = document.amount.minus(paidBefore(document));
-    parts.allocations.spend(allocationId, more.gt(0) ? more : zero());
+    const taken = more.gt(0) ? more : zero();
+    parts.allocations.spend(allocationId, taken);
+    payments.push({
+      document: document.id,
+      kind,
+      agreement: document.agreement.id,
+      allocation: allocationId,
+      amount: textOf(taken),
+    });
     Object.assign(document, { status: 'ACCEPTED', accepted: document.amount, allocationId });
     after(parts.settleMs, () => void (document.status = 'SETTLED'));
     return ok(null);
@@ -234,6 +254,7 @@ export function createDocuments(parts: DocumentParts): Documents {
       },
     ],
     all: () => [...documents.values()],
+    payments: () => [...payments],
     activityStarted(activity) {
       timers.set(
         activity,

@@ -16,6 +16,8 @@ export interface Scans {
 
 const PATH = '/market-api/v1/scan';
 const PING_MS = 15_000;
+/** Offers that were published before. */
+const SOON_MS = 1;
 const wanted = z.object({ type: z.enum(['offer', 'demand']), constraints: z.string().optional() });
 
 export function createScans(parts: { clock: Clock; providers: Provider[] }): Scans {
@@ -50,10 +52,18 @@ export function createScans(parts: { clock: Clock; providers: Provider[] }): Sca
     const { response } = call;
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
     response.flushHeaders();
-    for (const offer of offers) response.write(`event: offer\ndata: ${JSON.stringify(offer)}\n\n`);
+    const write = (offer: MarketApi.OfferDTO) =>
+      response.write(`event: offer\ndata: ${JSON.stringify(offer)}\n\n`);
+    const late = offers.flatMap((offer) => {
+      const after = parts.providers.find(({ id }) => id === offer.providerId)?.speed.offerMs ?? 0;
+      if (after > SOON_MS) return [setTimeout(write, after, offer)];
+      write(offer);
+      return [];
+    });
     const ping = setInterval(() => response.write(':ping\n\n'), PING_MS);
     const end = () => {
       clearInterval(ping);
+      late.forEach((timer) => clearTimeout(timer));
       response.end();
     };
     ended.signal.addEventListener('abort', end, { once: true });

@@ -5,7 +5,7 @@ import { createAllocations } from './allocations.ts';
 import { keepBooks, type Books } from './books.ts';
 import { createClock } from './clock.ts';
 import { createDemands } from './demands.ts';
-import { createDocuments } from './documents.ts';
+import { createDocuments, type Payment } from './documents.ts';
 import {
   createEndpointFaults,
   type Endpoint,
@@ -58,6 +58,8 @@ export interface Yagna extends AsyncDisposable {
   terminate(provider: string, reason: TerminationReason): void;
   /** Faults of providers that were to happen a number of times and did not all happen yet. */
   faultsLeft(): ProviderFault[];
+  /** What left allocations, document by document, as it happened. */
+  payments(): Payment[];
   /** How long the provider of an activity worked on its image and its programs; transfers are not in it. */
   workedMs(activity: string): number;
   /** Nobody listens at the port any more. */
@@ -177,6 +179,7 @@ export async function startYagna(options: YagnaOptions = {}): Promise<Yagna> {
     books: () => keepBooks({ agreements, activities, allocations, demands, documents, bound: gsb.bound }),
     fault: (where: string, fault: EndpointFault | ProviderFault) =>
       scriptFault(where, fault, endpointFaults, named),
+    payments: () => documents.payments(),
     workedMs: (activity) => activities.get(activity)?.workedMs ?? 0,
     faultsLeft: () => providers.flatMap((provider) => provider.faults.left()),
     heal() {
