@@ -1,6 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Backend, Negotiated, Outcome, Step } from '../backends/backend.ts';
-import { HandedBack } from '../backends/handed-back.ts';
+import { HandedBack } from '../domain/handed-back.ts';
 import { negotiates } from '../domain/backend-kinds.ts';
 import { failure, type FailureCode } from '../domain/failure.ts';
 import type { Region } from '../domain/jobspec/region.ts';

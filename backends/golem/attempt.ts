@@ -2,7 +2,7 @@ import type { Outcome, Step, Work } from '../backend.ts';
 import { Refusal } from '../refusal.ts';
 import { unplaced } from '../unplaced.ts';
 import { resolveImage, type Gvmi } from './images.ts';
-import { HandedBack } from '../handed-back.ts';
+import { HandedBack } from '../../domain/handed-back.ts';
 import { isAway } from './away.ts';
 import { noCandidates } from './no-candidates.ts';
 import { Session, type SessionDeps } from './session.ts';
