@@ -93,7 +93,9 @@ async function readPolicyFile(
   try {
     const policy = parsePolicy(text, nodeSha256);
     if (policy.logs.length > 0 && !policy.logs.some(({ key }) => key.name === origin))
-      throw new Error(`the policy is of other logs than ${origin}`);
+      throw new Error(
+        `the policy is of other logs than ${origin}; after a log was closed, take the log lines of the old one out`,
+      );
     for (const { name, url } of policy.witnesses) {
       if (url !== undefined && !/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ''))
         throw new Error(`the URL of the witness ${name} is none`);
