@@ -29,14 +29,14 @@ await runProgram({ name: 'bench_golem', limitMs: LIMIT_MS }, async ({ use, repor
   const began = performance.now();
   const warm = await worker.run({ count: WARM_UP, parallel: PARALLEL });
   const warmed = performance.now();
-  const alone = await worker.run({ count: ALONE, parallel: 1 });
-  const worked = await yagna.worked(alone.activities);
-  const own = alone.totalMs.map((ms, at) => ms - SDK_PAUSE_MS - worked[at]);
   const before = await worker.memory();
   const goesOn = performance.now();
   const rest = await worker.run({ count: EXECUTIONS - WARM_UP, parallel: PARALLEL });
   const seconds = (warmed - began + performance.now() - goesOn) / 1_000;
   const after = await worker.memory();
+  const alone = await worker.run({ count: ALONE, parallel: 1 });
+  const worked = await yagna.worked(alone.activities);
+  const own = alone.totalMs.map((ms, at) => ms - SDK_PAUSE_MS - worked[at]);
   const failed = warm.failed + rest.failed;
   say(
     `${EXECUTIONS} executions in ${seconds.toFixed(1)} s, ${PARALLEL} at once on ${PROVIDERS} providers, ${failed} failed, ` +
