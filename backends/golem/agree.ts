@@ -16,6 +16,7 @@ import { readOffer } from './offer.ts';
 import { minutePriceOf } from './price.ts';
 import { ATTEMPT_PROPERTY, endAgreement } from './release.ts';
 import { YagnaError, type Rest } from './rest.ts';
+import { rentHours } from './rent-hours.ts';
 import type { Golem } from './sdk.ts';
 import type { PriceCaps, Waits } from './settings.ts';
 import { isAway } from './away.ts';
@@ -210,7 +211,7 @@ async function propose(
 async function demandOf(glm: Golem.GolemNetwork, request: AgreeRequest): Promise<Golem.DemandSpecification> {
   const spec = await glm.market.buildDemandDetails(
     { workload: request.workload, subnetTag: request.subnet },
-    { rentHours: request.rentalSeconds / 3_600, pricing: pricingOf(request.caps) },
+    { rentHours: rentHours(request.rentalSeconds), pricing: pricingOf(request.caps) },
     request.allocation,
   );
   (spec.prototype.properties as { key: string; value: unknown }[]).push({
