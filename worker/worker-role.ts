@@ -27,6 +27,7 @@ import { readTrustMode } from '../store/trust-mode.ts';
 import { isAttemptLive } from '../store/work.ts';
 import { startBreakerReports } from './breaker-reports.ts';
 import { openGolem } from './golem.ts';
+import { keepHeapSmall } from './heap.ts';
 import { composeProcess, keyFile, requireTemporal, type Role } from './process.ts';
 import { queuesCheck, showHealth } from './role-health.ts';
 import { startSweepSchedule } from './sweep-schedule.ts';
@@ -42,6 +43,7 @@ export async function startWorkerRole(
   queues?: readonly string[],
   openBackend = localBackend,
 ): Promise<Role> {
+  keepHeapSmall();
   const temporal = requireTemporal(settings);
   const process = await composeProcess('worker', settings, log);
   try {
