@@ -17,7 +17,7 @@ import { readAsked } from './asked.ts';
 import type { AttestInput, AttestResult } from './attest.ts';
 import { buildEnd, buildJobEnd, type AttestSigning, type Signing } from './build-end.ts';
 import type { Software } from './describe.ts';
-import { createTurns } from './turns.ts';
+import { limitByKey } from './limit-by-key.ts';
 
 export interface AttestDeps {
   pool: Pool;
@@ -49,7 +49,7 @@ const PARALLEL_PER_JOB = 4;
 
 export function createAttester(deps: AttestDeps): Attester {
   const { pool, signing, software, events, committed } = deps;
-  const turn = createTurns(PARALLEL_PER_JOB);
+  const limited = limitByKey(PARALLEL_PER_JOB);
   /** Does `work` until it is done: again when it says so, or when the log takes nothing of the key any more and there is another. */
   const until = async <T>(work: (now: Signing) => Promise<T | undefined>): Promise<T> => {
     for (;;) {
@@ -67,13 +67,13 @@ export function createAttester(deps: AttestDeps): Attester {
   };
   return {
     attest: (input) =>
-      turn(input.job, async () => {
+      limited(input.job, async () => {
         const { open, written } = await until((now) => attestOnce(pool, now, input));
         if (written !== undefined) tell(written);
         return { open };
       }),
     settle: (job, index, stage, held) =>
-      turn(job, async () => {
+      limited(job, async () => {
         const settled = await until((now) =>
           withTransaction(pool, async (tx) => {
             if (!(await stage(tx))) return 'fenced';

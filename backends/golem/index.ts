@@ -2,6 +2,7 @@
  * Runs jobs on providers of the Golem Network (docs/golem.md). The SDK is loaded at the first connection: importing this
  * file costs nothing.
  */
+import pLimit from 'p-limit';
 import { regionOfCountry } from '../../domain/region/country.ts';
 import type { AttendedBackend, Needs, Negotiated } from '../backend.ts';
 import { runAttempt } from './attempt.ts';
@@ -19,7 +20,6 @@ import { createRest, YagnaError } from './rest.ts';
 import type { GolemSettings } from './settings.ts';
 import { createStandings } from './standing.ts';
 import { statusOf } from './waiting.ts';
-import { createTurns } from './turns.ts';
 import { Refusal } from '../refusal.ts';
 
 export { golemSettings, networkNamed, type GolemSettings } from './settings.ts';
@@ -60,7 +60,7 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
   const connections = createConnections(settings, guarded, log);
   const market = createMarket(settings, connections);
   const standings = createStandings(settings.waits.coolDownMs);
-  const turn = createTurns(settings.negotiations);
+  const limited = pLimit(settings.negotiations);
   let looks = 0;
 
   async function negotiate(needs: Needs): Promise<Negotiated> {
@@ -99,7 +99,7 @@ export function createGolemBackend(settings: GolemSettings, { log, evidence }: G
     kind: 'golem',
     breaker,
     // An open breaker is no answer of the market: it is asked again by Temporal, and no attempt is used.
-    negotiate: (needs) => turn(() => negotiate(needs)),
+    negotiate: (needs) => limited(negotiate, needs),
     execute: (work, step) =>
       runAttempt(work, step, { settings, connections, rest, standings, evidence, log }),
     async release(traces) {
