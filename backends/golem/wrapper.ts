@@ -4,8 +4,9 @@
  * tar. It uses nothing of the image but `sh`, `tar` and `timeout`.
  */
 import { posix } from 'node:path';
-import { Refusal } from '../refusal.ts';
 import { LIMITS, MIB } from '../../domain/limits.ts';
+import { checkVariable, checkWord } from '../program-words.ts';
+import { Refusal } from '../refusal.ts';
 
 export interface Places {
   input: string;
@@ -36,7 +37,6 @@ const BLOCK_BYTES = 512;
 /** How long a program that was told to end may take for it. */
 const KILL_AFTER_SECONDS = 5;
 
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const SCRIPT_BYTES = 512 * 1024;
 
 export interface Program {
@@ -52,17 +52,10 @@ export function wrapperScript({ command, environment, seconds }: Program, places
       'container.command is empty, and the entry point of an image is not run on Golem',
     );
   const exports = Object.entries(environment).map(([name, value]) => {
-    if (!VARIABLE.test(name) || value.includes('\0'))
-      throw new Refusal(
-        'work_invalid',
-        `environment: ${JSON.stringify(name)} is no variable that can be set`,
-      );
-    if (name.startsWith('BEACON_'))
-      throw new Refusal('work_invalid', `environment: ${name} is Beacon's own and cannot be set by a job`);
+    checkVariable(name, value);
     return `export ${name}=${quoted(value)}`;
   });
-  if (command.some((word) => word.includes('\0')))
-    throw new Refusal('work_invalid', 'the command holds a NUL character');
+  command.forEach(checkWord);
   const script = `#!/bin/sh
 for tool in tar timeout; do
   command -v "$tool" >/dev/null 2>&1 || { echo "$tool" >&2; exit ${UNSUITABLE_EXIT}; }

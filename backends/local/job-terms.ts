@@ -1,7 +1,8 @@
 import type { Work } from '../backend.ts';
+import { checkVariable, checkWord } from '../program-words.ts';
+import { Refusal } from '../refusal.ts';
 import { BOUNDS } from './bounds.ts';
 import { capped, parseCpus, parseMemory } from './quantity.ts';
-import { Refusal } from '../refusal.ts';
 import type { LocalSettings } from './settings.ts';
 
 /** What of a job's own words is applied to its sandbox, checked once, before anything is started. */
@@ -16,7 +17,6 @@ export interface JobTerms {
 }
 
 const WORK_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/;
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** The name becomes a folder, a control group and a container's name. */
 export function checkedName(name: string): string {
@@ -73,7 +73,7 @@ function asked(
 function checkedCommand(command: string[]): string[] {
   let bytes = 0;
   for (const word of command) {
-    if (word.includes('\0')) throw new Refusal('work_invalid', 'the command holds a NUL character');
+    checkWord(word);
     bytes += Buffer.byteLength(word) + 1;
   }
   if (bytes > BOUNDS.commandBytes)
@@ -86,13 +86,7 @@ function checkedEnvironment(environment: Record<string, string>): Record<string,
   const checked = Object.create(null) as Record<string, string>;
   let bytes = 0;
   for (const [name, value] of Object.entries(environment)) {
-    if (!VARIABLE.test(name) || value.includes('\0'))
-      throw new Refusal(
-        'work_invalid',
-        `environment: ${JSON.stringify(name)} is no variable that can be set`,
-      );
-    if (name.startsWith('BEACON_'))
-      throw new Refusal('work_invalid', `environment: ${name} is Beacon's own and cannot be set by a job`);
+    checkVariable(name, value);
     bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
     checked[name] = value;
   }
