@@ -33,47 +33,46 @@ test('a bundle gets the same verdict as with Node, whole or with anything altere
   }
 });
 
-test('a check runs a few times, however many texts a signature is tried over, and keys are imported once for all', async () => {
-  let [runs, imports, verified] = [0, 0, 0];
+/** How often a check ran, keys were imported and signatures judged. */
+async function counted(bundle: unknown, hinted = true) {
+  const count = { runs: 0, imports: 0, verified: 0 };
   const counting: WebCrypto = {
     importKey: (...args) => {
-      imports++;
+      count.imports++;
       return subtle.importKey(...args);
     },
     verify: (...args) => {
-      verified++;
+      count.verified++;
       return subtle.verify(...args);
     },
   };
   const verdict = await withWebCrypto(
     (verifiers) => {
-      runs++;
-      return verifyBundle(signed.job, signed.trust, { verifiers, verifySpec: specVerifier(verifiers) });
+      count.runs++;
+      const bySpec = specVerifier(verifiers);
+      const verifySpec = hinted ? bySpec : (raw: Uint8Array) => bySpec(raw);
+      return verifyBundle(bundle, signed.trust, { verifiers, verifySpec });
     },
     counting,
     portableVerifiers,
   );
-  // Signed over one of the last texts that are tried, which no receipt agrees with until it is found.
-  expect(verdict).toMatchObject({ ok: true, specForm: 'V0' });
-  expect(runs).toBeLessThanOrEqual(4);
-  expect(imports).toBeLessThan(verified);
+  return { verdict, ...count };
+}
+
+test('a check runs once where all holds that the bundle says, and keys are imported once for all', async () => {
+  for (const bundle of [signed.job, signed.execution]) {
+    const { verdict, runs, imports, verified } = await counted(bundle);
+    // Signed over one of the last texts that are tried.
+    expect(verdict).toMatchObject({ ok: true, specForm: 'V0' });
+    expect(runs).toBe(1);
+    expect(imports).toBeLessThan(verified);
+  }
 });
 
-test('a hash that is asked again of other bytes is computed again', async () => {
-  const bytes = Uint8Array.of(1);
-  const seen: string[] = [];
-  await judged((verifiers) => {
-    bytes[0]!++;
-    seen.push(Buffer.from(verifiers.sha256(bytes)).toString('hex'));
-    return verifiers.verifyEd25519(new Uint8Array(32), bytes, new Uint8Array(64)) && seen.length < 3;
-  });
-  const hashes = seen.map((_, i) =>
-    crypto
-      .createHash('sha256')
-      .update(Uint8Array.of(i + 2))
-      .digest('hex'),
-  );
-  expect(seen).toEqual(hashes);
+test('it runs a few times, however many texts a signature is tried over, where nobody says over which it holds', async () => {
+  const { verdict, runs } = await counted(signed.job, false);
+  expect(verdict).toMatchObject({ ok: true, specForm: 'V0' });
+  expect(runs).toBe(3);
 });
 
 test('a signature is only good when the browser said so', async () => {

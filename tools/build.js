@@ -1,7 +1,16 @@
 // Builds dist/ (TypeScript without type checks, those belong to `npm run types`) and the workflow bundle.
 // `node tools/build.js` always builds, `--if-stale` only when a source is newer, `--bundle-only` just checks the bundle.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync, rmSync, renameSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  rmSync,
+  renameSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -39,6 +48,23 @@ export function isStale() {
   return !existsSync(stamp) || statSync(stamp).mtimeMs < newestSourceMs();
 }
 
+/**
+ * Tells Chromium to compile a module's functions while it loads, off the main thread, not at the first call of each
+ * (explicit compile hints). A check of a bundle calls nearly all of them, most of them once.
+ */
+const COMPILED_ON_LOAD = '//# allFunctionsCalledOnLoad\n';
+
+function hintPages(folder) {
+  for (const name of readdirSync(folder, { recursive: true })) {
+    const file = path.join(folder, name);
+    if (!file.endsWith('.js')) continue;
+    writeFileSync(file, COMPILED_ON_LOAD + readFileSync(file, 'utf8'));
+    const map = JSON.parse(readFileSync(`${file}.map`, 'utf8'));
+    // A line more before the first.
+    writeFileSync(`${file}.map`, JSON.stringify({ ...map, mappings: `;${map.mappings}` }));
+  }
+}
+
 async function bundle() {
   const { bundleWorkflowCode } = await import('@temporalio/worker');
   const quiet = () => {};
@@ -65,6 +91,7 @@ export async function build() {
     { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
   );
   if (result.status !== 0) throw new Error('tsc failed');
+  hintPages(path.join(dist, 'domain'));
   const file = path.join(dist, 'workflow-bundle.js');
   mkdirSync(dist, { recursive: true });
   writeFileSync(`${file}.${process.pid}`, await bundle());

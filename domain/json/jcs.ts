@@ -10,8 +10,6 @@ export class CanonicalJsonError extends Error {
   }
 }
 
-/** In a unicode regular expression a surrogate matches only where it stands alone. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Deeper values are refused rather than overflowing the stack. */
 const MAX_DEPTH = 256;
 
@@ -42,8 +40,7 @@ function isPlain(value: object): boolean {
 }
 
 function writeString(text: string): string {
-  if (LONE_SURROGATE.test(text))
-    throw new CanonicalJsonError('lone_surrogate', 'a string holds a lone surrogate');
+  if (!text.isWellFormed()) throw new CanonicalJsonError('lone_surrogate', 'a string holds a lone surrogate');
   return JSON.stringify(text);
 }
 

@@ -30,7 +30,6 @@ const CLOSE_ARRAY = 0x5d;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const HEX_ESCAPE = /^[0-9a-fA-F]{4}$/;
-const LONE_SURROGATE = /\p{Surrogate}/u;
 const SHORT_ESCAPES: Record<string, string> = {
   '"': '"',
   '\\': '\\',
@@ -156,8 +155,7 @@ class Reader {
       if (unit === QUOTE) {
         value += text.slice(from, end);
         this.at = start;
-        if (LONE_SURROGATE.test(value))
-          this.fail('lone_surrogate', 'a string holds half of a surrogate pair');
+        if (!value.isWellFormed()) this.fail('lone_surrogate', 'a string holds half of a surrogate pair');
         this.at = end + 1;
         return value;
       }

@@ -101,5 +101,5 @@ export function openNote(
 
 /** Well-formed, ends in a newline, no control character but newlines. */
 function isNoteText(text: string): boolean {
-  return text.endsWith('\n') && !/[\p{Surrogate}\u0000-\u0009\u000b-\u001f]/u.test(text);
+  return text.endsWith('\n') && text.isWellFormed() && !/[\u0000-\u0009\u000b-\u001f]/.test(text);
 }

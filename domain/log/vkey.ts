@@ -52,5 +52,5 @@ export function ed25519Spki(publicKey: Uint8Array): Uint8Array {
 
 /** Not empty, no white space, no plus, no control characters (signed-note, "Format"). */
 export function isKeyName(name: string): boolean {
-  return name !== '' && !/[\s+\p{Cc}\p{Surrogate}]/u.test(name);
+  return name !== '' && name.isWellFormed() && !/[\s+\u0000-\u001f\u007f-\u009f]/.test(name);
 }

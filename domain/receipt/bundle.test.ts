@@ -26,6 +26,31 @@ describe('a bundle', () => {
     expect(() => parseBundle(twice)).toThrow(expect.objectContaining({ code: 'bundle_malformed' }));
   });
 
+  it.each([
+    ['as a service writes it', (text: string) => text],
+    ['with spaces', (text: string) => text.replace('{', '{ ')],
+  ])('is refused %s for what strict JSON is not', (_, written) => {
+    const text = written(JSON.stringify({ ...signed.execution, spec: '?' }));
+    for (const [put, reason] of [
+      ['"\\u0000"', /NUL/],
+      ['"\\ud800"', /surrogate/],
+      ['"\\udfff x"', /surrogate/],
+      ['1e999', /range of a double/],
+      ['"a","spec":"b"', /twice/],
+      [`${'['.repeat(64)}${']'.repeat(64)}`, /nested|not a string/],
+      ['['.repeat(200_000), /nested/],
+      ['{"__proto__":{}}', /not a string/],
+      ['-0', /not a string/],
+    ] as const) {
+      expect(() => parseBundle(utf8(text.replace('"?"', put))), put.slice(0, 20)).toThrow(reason);
+    }
+    expect(() => parseBundle(utf8(`\ufeff${text}`))).toThrow(/byte order mark/);
+    expect(() => parseBundle(Uint8Array.of(...utf8(text), 0xff))).toThrow(/UTF-8/);
+    expect(parseBundle(utf8(text.replace('"?"', '"\\ud83d\\ude00 \\\\u0000"')))).toMatchObject({
+      spec: '😀 \\u0000',
+    });
+  });
+
   it.each([null, undefined, 1, 'text', [], {}, { media_type: 1 }, { media_type: 'application/json' }])(
     'is not %j',
     (value) => {

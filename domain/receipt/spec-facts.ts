@@ -16,10 +16,10 @@ const ANY_SETTINGS = { deadlineMs: 1, maxParallel: 1, attemptsPerRegion: 1 };
 export function specVerifier({
   sha256,
   verifyEd25519,
-}: Pick<Verifiers, 'sha256' | 'verifyEd25519'>): (raw: Uint8Array) => SpecFacts {
-  return (raw) => {
+}: Pick<Verifiers, 'sha256' | 'verifyEd25519'>): (raw: Uint8Array, likelyForm?: string) => SpecFacts {
+  return (raw, likelyForm) => {
     const node = parseStrictJson(raw);
-    const { form, publicKey } = verifySpec(node, verifyEd25519);
+    const { form, publicKey } = verifySpec(node, verifyEd25519, likelyForm);
     const spec = parseJobSpec(node);
     const backends = { '*': spec.constraints.backends ?? ['any'] };
     const plan = expandPlan(spec, { backends, ...ANY_SETTINGS });

@@ -5,8 +5,11 @@ import { demand, within, type SpecFacts } from './verdict.ts';
 
 export interface VerifyTools {
   verifiers: Verifiers;
-  /** Checks the signature of a job spec on its raw bytes (domain/signing); throws when it does not hold. */
-  verifySpec: (bytes: Uint8Array) => SpecFacts;
+  /**
+   * Checks the signature of a job spec on its raw bytes (domain/signing); throws when it does not hold. `likelyForm`: the
+   * form over which it is tried first.
+   */
+  verifySpec: (bytes: Uint8Array, likelyForm?: string) => SpecFacts;
 }
 
 export interface CheckedSpec {
@@ -15,11 +18,22 @@ export interface CheckedSpec {
   sha256: string;
 }
 
-export function checkSpec(base64: string, { verifiers, verifySpec }: VerifyTools): CheckedSpec {
+/** As receipts and summaries state it in their canonical JSON. */
+const STATED_FORM = /"form":"([\w-]+)"/;
+
+/**
+ * `document`: the receipt or summary that was signed for this spec. The form that it seems to state saves trying the
+ * others; that it is the true one is demanded later, of the document as it was read.
+ */
+export function checkSpec(
+  base64: string,
+  document: string,
+  { verifiers, verifySpec }: VerifyTools,
+): CheckedSpec {
   const bytes = fromBase64(base64);
   demand(bytes !== undefined, 'spec', 'spec', 'the job spec is not base64');
   return {
-    facts: within('spec', 'spec', () => verifySpec(bytes)),
+    facts: within('spec', 'spec', () => verifySpec(bytes, STATED_FORM.exec(document)?.[1])),
     sha256: toHex(verifiers.sha256(bytes)),
   };
 }

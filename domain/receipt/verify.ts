@@ -130,7 +130,7 @@ function trustOfAnyLog({ vkeys, receiptKeyIds }: Trust): Trust {
 
 function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTools): Verdict {
   const { verifiers } = tools;
-  const spec = bundle.spec === undefined ? undefined : checkSpec(bundle.spec, tools);
+  const spec = bundle.spec === undefined ? undefined : checkSpec(bundle.spec, bundle.receipt, tools);
   const chain = chainOf(bundle);
   const key = [...verifyKeyChain(chain, verifiers).values()].at(-1)!;
   demandPinned(key.id, trust, 'key_proof');
@@ -164,7 +164,7 @@ function checkExecution(bundle: ExecutionBundle, trust: Trust, tools: VerifyTool
 
 function checkJob(bundle: JobBundle, trust: Trust, tools: VerifyTools): Verdict {
   const { verifiers } = tools;
-  const spec = checkSpec(bundle.spec, tools);
+  const spec = checkSpec(bundle.spec, bundle.summary.summary, tools);
   const chain = bundle.key_proofs.map((entry, i): Placed => [entry, `key_proofs[${i}]`]);
   const keys = verifyKeyChain(chain, verifiers);
   const bytes = utf8(bundle.summary.summary);

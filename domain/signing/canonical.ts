@@ -56,8 +56,14 @@ export function canonicalText(form: Form, spec: JsonObject): string | undefined 
   }
 }
 
+/** A text that may have been signed, by the first form that gives it. */
+export interface Candidate {
+  form: Form;
+  text: string;
+}
+
 /** Every distinct text of `spec`, in the order of FORMS: at most as many as there are forms, made as they are asked for. */
-export function* candidateTexts(spec: JsonObject): Generator<{ form: Form; text: string }, void> {
+export function* candidateTexts(spec: JsonObject): Generator<Candidate, void> {
   const seen = new Set<string>();
   for (const form of FORMS) {
     const text = canonicalText(form, spec);

@@ -29,7 +29,6 @@ export interface SignedJobRequest extends JobRequest {
 const REQUEST_WINDOW: FreshnessWindow = { maxSkewMs: 5 * 60_000, maxAgeMs: 5 * 60_000 };
 
 const MAX_ID_LENGTH = 128;
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** The signed bytes: RFC 8785 over exactly these members. Each request's other members are not looked at. */
 export function requestMessage(request: JobRequest): Uint8Array {
@@ -96,7 +95,7 @@ function requireText(
     throw new SigningError(`missing_field:${field}`, `${field} is required`, { field });
   }
   if (typeof value !== 'string') throw invalid(field, 'must be a string');
-  if (LONE_SURROGATE.test(value)) throw invalid(field, 'must be well-formed Unicode');
+  if (!value.isWellFormed()) throw invalid(field, 'must be well-formed Unicode');
   return value;
 }
 

@@ -78,6 +78,31 @@ describe('verifying a job spec', () => {
     }
   });
 
+  it('gives the same answer whatever form is tried first, and tries one text where it is the right one', () => {
+    const spec = { ...testSpec(), zeta: '<', alpha: { '\ufb33': 1, '😀': -0.5 } };
+    const emptied = { ...spec, visibility: '' };
+    for (const form of FORMS) {
+      const signed = signedAs(form, form.startsWith('P1-pruned') ? emptied : spec);
+      const altered = tree({ ...signed, zeta: '>' });
+      for (const likely of [...FORMS, 'no form']) {
+        const tried: unknown[] = [];
+        const counting: typeof verifyEd25519 = (key, message, signature) => {
+          tried.push(message);
+          return verifyEd25519(key, message, signature);
+        };
+        expect(verifySpec(tree(signed), counting, likely)).toEqual(verifySpec(tree(signed), verifyEd25519));
+        if (likely === form) expect(tried).toHaveLength(1);
+        expect(() => verifySpec(altered, verifyEd25519, likely)).toThrow('signature verification failed');
+      }
+    }
+  });
+
+  it('reports the first of several forms with the same text, whichever is tried first', () => {
+    const bare = tree(signSpec({ x: 'no html' }, signer));
+    for (const likely of [...FORMS, undefined])
+      expect(verifySpec(bare, verifyEd25519, likely).form).toBe('P1');
+  });
+
   it('reports our own signatures as V0-jcs, or as V0 where the bytes are the same', () => {
     expect(verifySpec(tree(signSpec(testSpec(), signer)), verifyEd25519).form).toBe('V0-jcs');
     const plain = { id: 'a', created_at: '2026-01-01T00:00:00Z', x: 'no html' };
