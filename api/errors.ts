@@ -10,6 +10,7 @@ export const ERRORS = {
   validation_error: [400, 'the request is not valid'],
   invalid_cursor: [400, 'the cursor is not one of ours'],
   invalid_execution_id: [400, 'invalid execution ID: a UUID or a number is expected'],
+  unsupported_content_encoding: [415, 'the body must come as it is, without Content-Encoding'],
   body_too_large: [413, 'the body is larger than this path takes'],
   bad_request: [400, 'the request is not valid HTTP'],
   request_timeout: [408, 'the request took too long to arrive'],

@@ -7,7 +7,7 @@ import type { HeaderName } from './headers.ts';
 const EVERYWHERE = ['bad_request', 'host_not_allowed', 'internal_error'] as const;
 /** Where web pages of other origins are let in by the list of CORS_ORIGINS. */
 const LISTED_ORIGINS = ['origin_not_allowed'] as const;
-const WITH_A_BODY = ['invalid_content_type', 'body_too_large'] as const;
+const WITH_A_BODY = ['invalid_content_type', 'unsupported_content_encoding', 'body_too_large'] as const;
 const WITH_THE_DATABASE = ['persistence_unavailable'] as const;
 /** With RATE_LIMIT_PER_IP. */
 const WHERE_COUNTED = ['rate_limit_exceeded'] as const;
@@ -83,6 +83,7 @@ function errorAnswer(status: number, codes: readonly ErrorCode[]) {
   const headers: HeaderName[] = [
     ...(codes.some((code) => TRY_AGAIN.has(code)) ? (['Retry-After'] as const) : []),
     ...(codes.some((code) => MAY_COME.has(code)) ? (['Cache-Control'] as const) : []),
+    ...(codes.includes('unsupported_content_encoding') ? (['Accept-Encoding'] as const) : []),
     ...(status === 401 ? (['WWW-Authenticate'] as const) : []),
   ];
   return { answer, headers };

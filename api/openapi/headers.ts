@@ -18,6 +18,7 @@ export const HEADERS = {
     description: 'Seconds after which another try can succeed.',
     schema: { type: 'integer', minimum: 0 },
   },
+  'Accept-Encoding': { description: '`identity`.', schema: { type: 'string' } },
   'WWW-Authenticate': { description: '`Bearer`.', schema: { type: 'string' } },
   'X-Ipfs-Path': { description: 'What was asked for.', schema: { type: 'string' } },
   'X-Ipfs-Roots': {

@@ -7,9 +7,16 @@ import { parseStrictJson } from '../../domain/json/parse.ts';
 
 /**
  * A body is kept as the bytes that came, because a signature covers them; a route that wants its meaning asks
- * `readJson`. Anything but JSON is refused.
+ * `readJson`. Anything but JSON is refused, compressed bytes before they are read.
  */
 export function registerBodies(app: FastifyInstance): void {
+  app.addHook('onRequest', ({ headers }, reply, done) => {
+    const encoding = headers['content-encoding'];
+    const asItIs = encoding === undefined || /^(identity)?$/i.test(encoding) || declaredLength(headers) === 0;
+    // What would be taken (RFC 9110 section 15.5.16).
+    if (!asItIs) reply.header('accept-encoding', 'identity');
+    done(asItIs ? undefined : new ApiError('unsupported_content_encoding'));
+  });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LIMITS } from '../../../domain/limits.ts';
 import { jobSpec, signedJob, testApi, testKey, type TestApi } from '../../../test/support/api.ts';
@@ -190,6 +191,27 @@ describe('a body that is refused names its reason', () => {
       });
     },
   );
+
+  test.each([['gzip'], ['br'], ['deflate, gzip'], ['GZIP']])('Content-Encoding %s', async (encoding) => {
+    const zipped = gzipSync(JSON.stringify(valid()));
+    for (const url of ['/api/v1/jobs', '/api/v1/jobs/any/cancel']) {
+      const answer = await api.app.inject({
+        method: 'POST',
+        url,
+        headers: { 'content-type': 'application/json', 'content-encoding': encoding },
+        payload: zipped,
+      });
+      expect([url, answer.statusCode, answer.json().code]).toEqual([
+        url,
+        415,
+        'unsupported_content_encoding',
+      ]);
+      expect(answer.headers['accept-encoding']).toBe('identity');
+    }
+    expect((await api.post(valid(), { 'content-encoding': 'identity' })).status).toBe(202);
+    // Of no body it says nothing.
+    expect((await api.get('/api/v1/jobs', { 'content-encoding': encoding })).status).toBe(200);
+  });
 
   test('an Idempotency-Key of 256 characters', async () => {
     expect(await api.post(valid(), { 'idempotency-key': 'k'.repeat(256) })).toMatchObject({
