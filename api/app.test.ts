@@ -60,7 +60,13 @@ describe('what comes from a web page', () => {
           'access-control-request-headers': 'if-none-match',
         },
       });
-    for (const url of ['/checkpoint', '/tile/0/000', '/ipfs/bafy/a/b', '/api/v1/transparency/checkpoints']) {
+    const ofTheLog = ['root', 'proof', 'entries', 'keys', 'consistency', 'checkpoints'];
+    for (const url of [
+      '/checkpoint',
+      '/tile/0/000',
+      '/ipfs/bafy/a/b',
+      ...ofTheLog.map((name) => `/api/v1/transparency/${name}`),
+    ]) {
       const { statusCode, headers } = await ask(url);
       expect([url, statusCode, headers['access-control-allow-origin']]).toEqual([url, 204, '*']);
       expect(headers['access-control-allow-headers']).toContain('If-None-Match');

@@ -55,11 +55,12 @@ export function registerEntries(app: RouteApp, pool: Pool, findLog: LogFinder): 
   app.get(
     '/api/v1/transparency/entries',
     {
-      config: { permission: 'read', mutates: false },
+      config: { permission: 'read', mutates: false, anyOrigin: true, ownersToo: true },
       schema: {
         operationId: 'listEntries',
         summary: 'Every log entry about one execution, job or CID.',
-        description: 'Exactly one of the three is named. What nobody may know of has no entries here.',
+        description:
+          'Exactly one of the three is named. What nobody may know of has no entries here. Every web page may read it.',
         tags: ['transparency'],
         querystring: query,
         response: { 200: page.describe('In the order of the log, bound to one checkpoint.') },

@@ -38,10 +38,11 @@ export function registerKeys(app: RouteApp, pool: Pool, findLog: LogFinder): voi
   app.get(
     '/api/v1/transparency/keys',
     {
-      config: { permission: 'read', mutates: false },
+      config: { permission: 'read', mutates: false, anyOrigin: true },
       schema: {
         operationId: 'getLogKeys',
         summary: 'The keys of the log and the entries in which they start and end.',
+        description: 'Every web page may read it.',
         tags: ['transparency'],
         querystring: z.object({
           ...logChoice,

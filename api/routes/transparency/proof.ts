@@ -30,12 +30,12 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: LogFinder): vo
   app.get(
     '/api/v1/transparency/proof',
     {
-      config: { permission: 'read', mutates: false },
+      config: { permission: 'read', mutates: false, anyOrigin: true, ownersToo: true },
       schema: {
         operationId: 'getProof',
         summary: 'That an entry is in the log, under a checkpoint.',
         description:
-          'Several parameters must name one entry. With `Accept: text/plain` the answer is the `tlog_proof` alone.',
+          'Several parameters must name one entry. With `Accept: text/plain` the answer is the `tlog_proof` alone. Every web page may read it.',
         tags: ['transparency'],
         querystring: query,
         response: {
@@ -78,7 +78,7 @@ export function registerProof(app: RouteApp, pool: Pool, findLog: LogFinder): vo
       );
       const isText = prefersText(request.headers.accept);
       const { body, name } = isText ? answer.text : answer.json;
-      reply.headers({ vary: 'Accept, Origin', 'cache-control': 'no-cache' });
+      reply.headers({ vary: 'Accept', 'cache-control': 'no-cache' });
       if (isKnown(request, reply, name)) return reply.code(304).send();
       return reply.type(isText ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8').send(body);
     },

@@ -30,10 +30,11 @@ export function registerRoot(app: RouteApp, pool: Pool, findLog: LogFinder): voi
   app.get(
     '/api/v1/transparency/root',
     {
-      config: { permission: 'read', mutates: false },
+      config: { permission: 'read', mutates: false, anyOrigin: true },
       schema: {
         operationId: 'getLogRoot',
         summary: 'The head of the log.',
+        description: 'Every web page may read it.',
         tags: ['transparency'],
         querystring: z.object(logChoice),
         response: {

@@ -183,6 +183,32 @@ describe('the log', () => {
     expect(json.details.receipts).toEqual(executions.map((execution) => execution.ipfs_cid));
   });
 
+  test('lets every web page read what an auditor asks for, and no more', async () => {
+    const origin = 'https://auditor.example';
+    const { ipfs_cid: cid } = executions[0]!;
+    for (const asked of [
+      'root',
+      'keys',
+      `proof?ipfs_cid=${cid}`,
+      `entries?job_id=${job}`,
+      'consistency?from=1',
+    ])
+      expect(await api.get(`/api/v1/transparency/${asked}`, { origin }), asked).toMatchObject({
+        status: 200,
+        headers: { 'access-control-allow-origin': '*' },
+      });
+    const refused = await api.get(`/api/v1/transparency/bundles/${cid}`, { origin });
+    expect(refused).toMatchObject({ status: 403, json: { code: 'origin_not_allowed' } });
+  });
+
+  test('answers as if a parameter that it does not know were not there', async () => {
+    const { json } = await api.get('/api/v1/transparency/proof?index=1');
+    expect(await api.get('/api/v1/transparency/proof?index=1&sise=2&tree_sise=1')).toMatchObject({
+      status: 200,
+      json,
+    });
+  });
+
   test('serves tiles for ever and nothing that is not there', async () => {
     const tile = await api.get('/tile/0/000.p/9', { origin: 'https://auditor.example' });
     expect(tile.raw).toHaveLength(9 * 32);
