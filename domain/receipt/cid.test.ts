@@ -31,6 +31,11 @@ describe('content addresses', () => {
       // The last character carries bits beyond the digest, which must be zero.
       cid.slice(0, -1) + String.fromCharCode(cid.charCodeAt(cid.length - 1) + 1),
     ];
-    for (const other of others) expect(isCid(other), other).toBe(false);
+    const malformed: unknown = expect.objectContaining({ name: 'ReceiptError', code: 'cid_malformed' });
+    for (const other of others) {
+      expect(isCid(other), other).toBe(false);
+      expect(() => digestOfCid(other), other).toThrow(malformed);
+    }
+    expect(() => cidOfDigest(new Uint8Array(31))).toThrow(malformed);
   });
 });
