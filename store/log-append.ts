@@ -1,7 +1,7 @@
 import type { FullTile } from '../domain/log/frontier.ts';
 import { byteaArray, intArray, longArray } from './binary-array.ts';
 import { LogStoreError } from './log-state.ts';
-import type { Queryable, Transaction } from './pool.ts';
+import { prepared, type Queryable, type Transaction } from './pool.ts';
 
 export interface Batch {
   logId: string;
@@ -13,54 +13,40 @@ export interface Batch {
   tiles: readonly FullTile[];
 }
 
+const append = prepared(
+  'append batch',
+  `select append_batch($1, $2, $3, $4, $5, $6::bigint[], $7::bytea[], $8::int[], $9::bigint[], $10::bytea[],
+                       $11::bytea[]) as appended`,
+);
+
 /**
- * Appends a batch: entries, tiles that became full and head in one statement, whose commit is flushed whatever the session
- * says. The head moves first: who comes second waits for its row, and then does nothing. Throws when it moved before.
+ * Appends a batch: entries, tiles that became full and head, whose commit is flushed whatever the session says. The head
+ * moves first: who comes second waits for its row, and then does nothing. Throws when it moved before.
  */
 export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> {
   const { logId, before, after, pending, tiles } = batch;
-  const { rows } = await tx.query<{ entries: number; moved: number }>(
-    `with head as (
-       update log_state set size = $9, root = $10, updated_at = now()
-       where log_id = $1 and size = $4 and root = $11 and closed_at is null
-       returning set_config('synchronous_commit', 'on', true)
-     ), batch as (
-       select * from unnest($2::bigint[], $3::bytea[]) with ordinality as b (id, leaf_hash, place)
-       where exists (select from head)
-     ), taken as (
-       delete from log_pending p using batch b where p.id = b.id and p.log_id = $1 and p.id between $12 and $13
-       returning p.*, $4::bigint + b.place - 1 as idx, b.leaf_hash
-     ), entries as (
-       insert into log_entries (log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id)
-       select log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id
-       from taken order by idx
-       returning idx
-     ), tiles as (
-       insert into log_tiles (log_id, level, idx, root, hashes)
-       select $1, * from unnest($5::int[], $6::bigint[], $7::bytea[], $8::bytea[]) where exists (select from head)
-     )
-     select (select count(*)::int from entries) as entries, (select count(*)::int from head) as moved`,
-    [
+  const { rows } = await tx.query<{ appended: number | null }>(
+    append([
       logId,
+      before.size,
+      before.root,
+      after.size,
+      after.root,
       longArray(pending.map((entry) => entry.id)),
       byteaArray(pending.map((entry) => entry.leafHash)),
-      before.size,
       intArray(tiles.map((tile) => tile.level)),
       longArray(tiles.map((tile) => tile.index)),
       byteaArray(tiles.map((tile) => tile.root)),
       byteaArray(tiles.map((tile) => tile.hashes)),
-      after.size,
-      after.root,
-      before.root,
-      // They are in order. With the bounds, the rows are found by a walk along the key and not one by one.
-      pending[0]!.id,
-      pending.at(-1)!.id,
-    ],
+    ]),
   );
-  const { entries, moved } = rows[0]!;
-  if (moved !== 1) throw new LogStoreError('head_moved', 'another sequencer moved the head of the log');
-  if (entries !== pending.length) {
-    throw new LogStoreError('batch_incomplete', `${entries} of ${pending.length} pending entries were there`);
+  const { appended } = rows[0]!;
+  if (appended === null) throw new LogStoreError('head_moved', 'another sequencer moved the head of the log');
+  if (appended !== pending.length) {
+    throw new LogStoreError(
+      'batch_incomplete',
+      `${appended} of ${pending.length} pending entries were there`,
+    );
   }
 }
 

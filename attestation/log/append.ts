@@ -1,5 +1,5 @@
 import { toHex } from '../../domain/encoding.ts';
-import { appendToStream, type NewEvent } from '../../store/events.ts';
+import { appendEncoded, encodeEvents, type EncodedEvents, type NewEvent } from '../../store/events.ts';
 import { appendBatch } from '../../store/log-append.ts';
 import { readKeys } from '../../store/log-keys.ts';
 import {
@@ -16,10 +16,22 @@ import type { LoadedLog } from './load.ts';
 /** Entries of one batch: bounds the transaction, not the rate. */
 const BATCH_ENTRIES = 1_024;
 
-export interface AppendOptions {
+export interface ReadOptions {
   /** Whether this sequencer can sign with a log key; one that starts waits until it can. Default: with any. */
   holds?: ((vkey: string) => boolean) | undefined;
+}
+
+export interface AppendOptions extends ReadOptions {
   faults?: Faults | undefined;
+  /** What `readBatch` answers, when it was asked before: after the batch before this one was committed. */
+  read?: Promise<ReadBatch> | undefined;
+}
+
+/** The next pending entries. Nobody else may append between the reading and the appending; who does moves the head. */
+export interface ReadBatch {
+  pending: readonly PendingEntry[];
+  /** By pending id, log keys that start and that this sequencer does not hold. */
+  missing: ReadonlyMap<number, string>;
 }
 
 /** A pending entry that will never stand in the log, and why. */
@@ -45,10 +57,9 @@ export async function appendPending(
   pool: Pool,
   logId: string,
   log: LoadedLog,
-  { holds, faults = noFaults }: AppendOptions = {},
+  { holds, faults = noFaults, read = readBatch(pool, logId, log, { holds }) }: AppendOptions = {},
 ): Promise<Appended> {
-  const pending = await nextPending(pool, logId, log);
-  const missing = await missingLogKeys(pool, logId, pending, holds);
+  const { pending, missing } = await read;
   const { fresh, repeated, refused } = sortPending(pending, new Set(missing.keys()));
   if (repeated.length > 0) await dropPending(pool, repeated);
   for (const { entry, reason } of refused) await refusePending(pool, [entry.id], reason);
@@ -64,19 +75,31 @@ export async function appendPending(
   await faults('before_append');
 
   await withTransaction(pool, async (tx) => {
-    await appendBatch(tx, { logId, before, after: { size, root }, pending: fresh, tiles });
-    await appendToStream(
-      tx,
-      `log:${logId}`,
-      fresh.map((entry, i) =>
-        appendedEvent(entry, { logId, index: before.size + i, size, root: rootText, at }),
+    const [, encoded] = await Promise.all([
+      appendBatch(tx, { logId, before, after: { size, root }, pending: fresh, tiles }),
+      // While the database is at it.
+      encodedLater(() =>
+        fresh.map((entry, i) =>
+          appendedEvent(entry, { logId, index: before.size + i, size, root: rootText, at }),
+        ),
       ),
-    );
+    ]);
+    await appendEncoded(tx, `log:${logId}`, encoded);
     await faults('before_commit');
   });
   await faults('after_commit');
   const keys = fresh.some(isKeyEntry) ? await readKeys(pool, logId) : log.keys;
   return { log: { frontier, root, keys }, entries: fresh.length, refused, missingKeys };
+}
+
+export async function readBatch(
+  pool: Pool,
+  logId: string,
+  log: LoadedLog,
+  { holds }: ReadOptions = {},
+): Promise<ReadBatch> {
+  const pending = await nextPending(pool, logId, log);
+  return { pending, missing: await missingLogKeys(pool, logId, pending, holds) };
 }
 
 /** The first entry of a log is the start of a receipt key; everything else needs a key that has started. */
@@ -93,7 +116,7 @@ async function missingLogKeys(
   pool: Pool,
   logId: string,
   pending: readonly PendingEntry[],
-  holds: AppendOptions['holds'],
+  holds: ReadOptions['holds'],
 ): Promise<Map<number, string>> {
   const starts = pending.filter((entry) => isKeyEntry(entry) && entry.version === 1);
   if (starts.length === 0 || holds === undefined) return new Map();
@@ -127,6 +150,11 @@ function sortPending(
     }
   }
   return { fresh, repeated, refused };
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- so that what it throws is a rejection
+async function encodedLater(events: () => readonly NewEvent[]): Promise<EncodedEvents> {
+  return encodeEvents(events());
 }
 
 function appendedEvent(

@@ -14,7 +14,7 @@ import type { Pool } from '../../store/pool.ts';
 import type { LogKeyring } from '../keys/log-keyring.ts';
 import { KeyError } from '../keys/error.ts';
 import { nodeSha256 } from '../keys/node-verifiers.ts';
-import { appendPending, type Appended } from './append.ts';
+import { appendPending, readBatch, type Appended, type ReadBatch } from './append.ts';
 import type { Faults } from './faults.ts';
 import type { Guard } from './guard.ts';
 import { loadLog, type LoadedLog } from './load.ts';
@@ -27,6 +27,8 @@ import { askWitnesses, type Witnessing } from './witnesses.ts';
 
 /** From one batch to the next, so that at most one checkpoint is signed in this time: under load, batches grow instead. */
 const CHECKPOINT_SPACING_MS = 20;
+/** After a batch of so many, the next one is read while its checkpoint is signed. A smaller next one is read when it is due. */
+const READ_AHEAD_ENTRIES = 128;
 /** The net below lost notifications. */
 const POLL_MS = 50;
 /** How often entries that wait for a key are looked for and told. */
@@ -82,10 +84,14 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
   const tellWaiting = createWaitingCheck(options);
   const holds = (wanted: string) => logKeys.find(wanted) !== undefined;
   const append = async (signal: AbortSignal): Promise<void> => {
+    let read: Promise<ReadBatch> | undefined;
     while (!signal.aborted) {
       const began = performance.now();
-      const appended = await appendPending(pool, logId, loaded, { holds, faults });
+      const appended = await appendPending(pool, logId, loaded, { holds, faults, read });
       loaded = appended.log;
+      read = appended.entries < READ_AHEAD_ENTRIES ? undefined : readBatch(pool, logId, loaded, { holds });
+      // When the checkpoint fails, nobody asks for it.
+      read?.catch(() => undefined);
       tellRefused(options, appended);
       if (appended.entries > 0) {
         await publish();

@@ -61,6 +61,8 @@ export function startChild(file, { name, words = [], folder, env = {} }) {
     log,
     /** Sends a message. */
     send: (message) => void child.send(message),
+    /** Hears all messages from now on. */
+    heard: (listener) => void child.on('message', listener),
     /** The first message from now on that `wanted` accepts; rejects when the process ends or says nothing in time. */
     next: (wanted, timeoutMs = READY_MS) =>
       new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
  * Runs in a process of its own: the sequencer of a fresh log, and nothing beside it.
- *   { start: { databaseUrl, folder } } → { ready, logId, keyId }
+ *   { start: { databaseUrl, folder } } → { ready, logId, keyId, vkey }, and from then on { shown: size } for each checkpoint
  *   { collect: true }                  → { memory: { heap, external } }  in MiB, after a full collection
  */
 import { setFlagsFromString } from 'node:v8';
@@ -20,6 +20,7 @@ process.on('message', async (/** @type {any} */ { start, collect: wanted }) => {
     process.send?.({ memory: { heap: mib(heapUsed), external: mib(external) } });
   }
   if (start === undefined) return;
-  const { logId, keyId } = await openSequencer(start);
-  process.send?.({ ready: true, logId, keyId });
+  const shown = (/** @type {number} */ size) => process.send?.({ shown: size });
+  const { logId, keyId, vkey } = await openSequencer({ ...start, shown });
+  process.send?.({ ready: true, logId, keyId, vkey });
 });

@@ -561,6 +561,35 @@ create table log_tiles (
   primary key (log_id, level, idx)
 );
 alter table log_tiles alter column hashes set storage external;
+-- Appends a batch: entries, tiles that became full and head; answers how many entries, or null when the head had moved. The
+-- head moves first: who comes second waits for its row, and then does nothing. The commit is flushed whatever the session says.
+-- The ids are ascending: the order of their places in the log. Its plans do not depend on sizes either: one walk along the
+-- pending rows beside the batch. A plan that looks through the batch for each row costs its square.
+create function append_batch(the_log text, old_size bigint, old_root bytea, new_size bigint, new_root bytea,
+  ids bigint[], leaf_hashes bytea[], levels int[], tile_idxs bigint[], roots bytea[], tiles bytea[]) returns int
+  language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = off as $$
+declare
+  appended int;
+begin
+  update log_state set size = new_size, root = new_root, updated_at = now()
+  where log_id = the_log and size = old_size and root = old_root and closed_at is null;
+  if not found then return null; end if;
+  set local synchronous_commit = on;
+  with batch as materialized (
+    select unnest(ids) as id, unnest(leaf_hashes) as leaf_hash, generate_series(old_size, new_size - 1) as idx
+  ), taken as (
+    delete from log_pending p using batch b
+    where p.id = b.id and p.log_id = the_log and p.id between ids[1] and ids[cardinality(ids)]
+    returning b.idx, p.subject_kind, p.subject_id, p.version, p.leaf, b.leaf_hash, p.key_id, p.cid, p.job_id, p.execution_id
+  )
+  insert into log_entries (log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id)
+  select the_log, * from taken;
+  get diagnostics appended = row_count;
+  insert into log_tiles (log_id, level, idx, root, hashes)
+  select the_log, unnest(levels), unnest(tile_idxs), unnest(roots), unnest(tiles);
+  return appended;
+end
+$$;
 create table log_checkpoints (
   log_id text not null,
   size bigint not null,
