@@ -25,12 +25,17 @@ const PENDING = `p.id, p.subject_kind as "subjectKind", p.subject_id as "subject
 const nextPending = prepared(
   'next pending',
   `select ${PENDING}, p.leaf_hash as "leafHash", p.repeated, p.key_ended as "keyEnded"
-   from next_pending($1, $2) p`,
+   from next_pending($1, $2, $3) p`,
 );
 
-/** The next pending entries in the order of their ids, of keys that have started in the log. */
-export async function readPending(db: Queryable, logId: string, limit: number): Promise<PendingEntry[]> {
-  return (await db.query<PendingEntry>(nextPending([logId, limit]))).rows;
+/** The next pending entries after an id in the order of their ids, of keys that have started in the log. */
+export async function readPending(
+  db: Queryable,
+  logId: string,
+  limit: number,
+  after = 0,
+): Promise<PendingEntry[]> {
+  return (await db.query<PendingEntry>(nextPending([logId, after, limit]))).rows;
 }
 
 /** The start of the log's first receipt key, which is entry 0. */

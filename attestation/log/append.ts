@@ -19,6 +19,8 @@ const BATCH_ENTRIES = 1_024;
 export interface ReadOptions {
   /** Whether this sequencer can sign with a log key; one that starts waits until it can. Default: with any. */
   holds?: ((vkey: string) => boolean) | undefined;
+  /** Pending ids up to this one are not looked at. Default 0. */
+  after?: number | undefined;
 }
 
 export interface AppendOptions extends ReadOptions {
@@ -44,6 +46,8 @@ export interface Appended {
   log: LoadedLog;
   /** 0 when nothing was pending. */
   entries: number;
+  /** The highest pending id of those. */
+  lastId?: number;
   refused: readonly RefusedEntry[];
   /** Log keys that are to start, and that this sequencer does not hold. */
   missingKeys: readonly string[];
@@ -89,22 +93,28 @@ export async function appendPending(
   });
   await faults('after_commit');
   const keys = fresh.some(isKeyEntry) ? await readKeys(pool, logId) : log.keys;
-  return { log: { frontier, root, keys }, entries: fresh.length, refused, missingKeys };
+  const [entries, lastId] = [fresh.length, fresh.at(-1)!.id];
+  return { log: { frontier, root, keys }, entries, lastId, refused, missingKeys };
 }
 
 export async function readBatch(
   pool: Pool,
   logId: string,
   log: LoadedLog,
-  { holds }: ReadOptions = {},
+  { holds, after }: ReadOptions = {},
 ): Promise<ReadBatch> {
-  const pending = await nextPending(pool, logId, log);
+  const pending = await nextPending(pool, logId, log, after);
   return { pending, missing: await missingLogKeys(pool, logId, pending, holds) };
 }
 
 /** The first entry of a log is the start of a receipt key; everything else needs a key that has started. */
-async function nextPending(pool: Pool, logId: string, log: LoadedLog): Promise<PendingEntry[]> {
-  if (log.frontier.size > 0) return readPending(pool, logId, BATCH_ENTRIES);
+async function nextPending(
+  pool: Pool,
+  logId: string,
+  log: LoadedLog,
+  after?: number,
+): Promise<PendingEntry[]> {
+  if (log.frontier.size > 0) return readPending(pool, logId, BATCH_ENTRIES, after);
   const first = await readFirstKey(pool, logId);
   return first === undefined ? [] : [first];
 }
@@ -152,7 +162,6 @@ function sortPending(
   return { fresh, repeated, refused };
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- so that what it throws is a rejection
 async function encodedLater(events: () => readonly NewEvent[]): Promise<EncodedEvents> {
   return encodeEvents(events());
 }

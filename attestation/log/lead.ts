@@ -20,6 +20,7 @@ import type { Guard } from './guard.ts';
 import { loadLog, type LoadedLog } from './load.ts';
 import { keepFresh, type OwnCosigner } from './freshness.ts';
 import { requireOpen } from './open.ts';
+import { createPendingWalk } from './pending-walk.ts';
 import { publishHead } from './publish.ts';
 import { checkpointSigners } from './signers.ts';
 import { together } from './together.ts';
@@ -28,7 +29,7 @@ import { askWitnesses, type Witnessing } from './witnesses.ts';
 /** From one batch to the next, so that at most one checkpoint is signed in this time: under load, batches grow instead. */
 const CHECKPOINT_SPACING_MS = 20;
 /** After a batch of so many, the next one is read while its checkpoint is signed. A smaller next one is read when it is due. */
-const READ_AHEAD_ENTRIES = 128;
+const READ_AHEAD_ENTRIES = 32;
 /** The net below lost notifications. */
 const POLL_MS = 50;
 /** How often entries that wait for a key are looked for and told. */
@@ -84,12 +85,15 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
   const tellWaiting = createWaitingCheck(options);
   const holds = (wanted: string) => logKeys.find(wanted) !== undefined;
   const append = async (signal: AbortSignal): Promise<void> => {
+    const walk = createPendingWalk();
     let read: Promise<ReadBatch> | undefined;
     while (!signal.aborted) {
       const began = performance.now();
       const appended = await appendPending(pool, logId, loaded, { holds, faults, read });
       loaded = appended.log;
-      read = appended.entries < READ_AHEAD_ENTRIES ? undefined : readBatch(pool, logId, loaded, { holds });
+      walk.took(appended.lastId ?? 0);
+      const isMany = appended.entries >= READ_AHEAD_ENTRIES;
+      read = isMany ? readBatch(pool, logId, loaded, { holds, after: walk.next() }) : undefined;
       // When the checkpoint fails, nobody asks for it.
       read?.catch(() => undefined);
       tellRefused(options, appended);

@@ -16,9 +16,10 @@ import { createPool } from '../../dist/store/pool.js';
 import { serveBare } from './bare-http.js';
 import { startChild } from './processes.js';
 
-/** Of one statement, and from one to the next. */
+/** Of one statement; and the time from one to the next, when there were few and when there were many. */
 const MOST_AT_ONCE = 1_024;
-const PUT_EVERY_MS = 10;
+const FEW = 32;
+const PUT_EVERY_MS = { few: 5, many: 25 };
 const ANSWERS_AT_ONCE = 32;
 
 // By SIGTERM too, or a profile is not written.
@@ -107,8 +108,8 @@ function createDoor({ pool, outbox, logId, keyId, notifier }) {
     if (putting) return;
     putting = true;
     while (queue.length > 0) {
-      const next = performance.now() + PUT_EVERY_MS;
       const batch = queue.slice(0, MOST_AT_ONCE);
+      const next = performance.now() + PUT_EVERY_MS[batch.length < FEW ? 'few' : 'many'];
       queue = queue.slice(MOST_AT_ONCE);
       try {
         const { rows } = await outbox.query({

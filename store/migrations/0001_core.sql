@@ -523,8 +523,8 @@ create index log_entries_execution on log_entries (execution_id) where execution
 -- is read from the log itself with every batch: what one process believes of keys decides nothing. The first log key has no
 -- start entry. `repeated`: its subject stands in the log already, with this leaf or (false) another.
 -- As with `give_positions`, its plans must not depend on how large the tables were: a walk along the key, which also passes
--- over the dead rows of what was taken, and no other way.
-create function next_pending(the_log text, most int)
+-- over the dead rows of what was taken, and no other way. `after`: an id before which none is looked for.
+create function next_pending(the_log text, after bigint, most int)
   returns table (id bigint, subject_kind text, subject_id text, version int, leaf_hash bytea, key_id text, cid text, job_id text,
     execution_id uuid, owner text, visibility text, repeated boolean, key_ended boolean)
   language plpgsql stable set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off
@@ -547,7 +547,7 @@ begin
             and (e.log_id = p.log_id) is true),
          k.ended
   from log_pending p join started k on k.key_id = p.key_id
-  where p.log_id = the_log and p.refused is null
+  where p.log_id = the_log and p.id > after and p.refused is null
   order by p.id limit most;
 end
 $$;
