@@ -53,6 +53,14 @@ module.exports = {
       '^node_modules/@golem-sdk/',
       runtime,
     ),
+    notFrom(
+      'one-door-to-opentelemetry',
+      '^(?!observability/otel/|test/|bench/|node_modules)',
+      '^node_modules/@opentelemetry/',
+    ),
+    notFrom('opentelemetry-only-where-it-is-wanted', '^(?!observability/otel/)', '^observability/otel/', {
+      dependencyTypesNot: ['dynamic-import', 'type-only'],
+    }),
     {
       name: 'no-orphan-sources',
       severity: 'error',

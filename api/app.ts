@@ -14,6 +14,7 @@ import { registerOpenApi } from './plugins/openapi.ts';
 import { registerPrincipals } from './plugins/principal.ts';
 import { registerProblems, sendProblem, toApiError } from './plugins/problems.ts';
 import { registerSignedReads } from './plugins/signed-read.ts';
+import { registerTracing } from './plugins/tracing.ts';
 import { registerRequestLog } from './plugins/request-log.ts';
 import { registerExecutionFiles } from './routes/executions/files.ts';
 import { registerExecutionReads } from './routes/executions/read.ts';
@@ -108,6 +109,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
     },
   }).withTypeProvider<ZodTypeProvider>() as unknown as FastifyInstance;
 
+  registerTracing(app);
   registerRequestLog(app, deps.log, deps.events);
   registerProblems(app, deps.events);
   registerAccess(app, settings, deps.gate);

@@ -6,6 +6,7 @@ import { parseRegion, REGIONS, type Region } from '../domain/jobspec/region.ts';
 import { REGION_POLICIES } from '../domain/region/judge.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
 import { isHostName, isOrigin, isProxy } from './addresses.ts';
+import { TRACING_VARIABLES } from './tracing-variables.ts';
 
 /** One environment variable: its name, meaning and default; `docs/configuration.md` is written from this list. */
 export interface Variable<T> {
@@ -571,6 +572,7 @@ export const VARIABLES = {
     doc: 'An .mmdb of countries (GeoLite2, DB-IP, ip-location-db), read by the workers of Golem. Default: none, and nothing can be probed.',
     schema: text(),
   },
+  ...TRACING_VARIABLES,
   FEED_CLIENTS: { doc: 'Feed connections per API process. Default 2000.', schema: int(2_000, { min: 1 }) },
   FEED_CLIENTS_PER_IP: { doc: 'Feed connections per address. Default 100.', schema: int(100, { min: 1 }) },
 } as const satisfies Record<string, Variable<unknown>>;

@@ -6,7 +6,9 @@ import { createMetrics } from './metrics.ts';
 function record() {
   const lines: string[] = [];
   const metrics = createMetrics();
-  const log = createLogger('relay', 'debug', { write: (line) => void lines.push(line) });
+  const log = createLogger('relay', 'debug', {
+    destination: { write: (line) => void lines.push(line) },
+  });
   return { lines, metrics, events: createBusinessEvents(log, metrics) };
 }
 

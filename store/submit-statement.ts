@@ -26,6 +26,8 @@ export interface Submit {
   /** Texts of the questions that the plan counts. */
   questions: readonly string[];
   visibility: 'public' | 'private';
+  /** W3C trace context of the request, where traces are written. */
+  traceparent?: string | null;
 }
 
 export type Submitted =
@@ -36,14 +38,15 @@ export type Submitted =
   | { kind: 'id_taken'; id: string }
   | { kind: 'idempotency_key_reused'; id: string };
 
-const INSERT_BATCH = {
-  name: 'submit-batch',
+/** A batch without traces does not carry their column along. */
+const insertJobs = ({ traced }: { traced: boolean }) => ({
+  name: traced ? 'submit-batch-traced' : 'submit-batch',
   text: `
 with job as (
-  insert into jobs (id, owner, form, message_sha256, request_sha256, nonce, idempotency_key, raw, name, plan, visibility, total, open, seq)
-  select s.id, s.owner, s.form, s.message_sha256, s.request_sha256, s.nonce, s.idempotency_key, s.raw, s.name, s.plan, s.visibility, s.total, s.total, 1
-  from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::json[], $11::text[], $12::int[])
-    as s (id, owner, form, message_sha256, request_sha256, nonce, idempotency_key, raw, name, plan, visibility, total)
+  insert into jobs (id, owner, form, message_sha256, request_sha256, nonce, idempotency_key, raw, name, plan, visibility, total, open, seq${traced ? ', traceparent' : ''})
+  select s.id, s.owner, s.form, s.message_sha256, s.request_sha256, s.nonce, s.idempotency_key, s.raw, s.name, s.plan, s.visibility, s.total, s.total, 1${traced ? ', s.traceparent' : ''}
+  from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::bytea[], $9::text[], $10::json[], $11::text[], $12::int[]${traced ? ', $21::text[]' : ''})
+    as s (id, owner, form, message_sha256, request_sha256, nonce, idempotency_key, raw, name, plan, visibility, total${traced ? ', traceparent' : ''})
   on conflict do nothing
   returning id, owner, visibility, total
 ), accepted as (
@@ -78,7 +81,9 @@ with job as (
   on conflict (owner, shard) do update set value = p.value + excluded.value
 )
 select id from job`,
-};
+});
+const INSERT_BATCH = insertJobs({ traced: false });
+const INSERT_TRACED_BATCH = insertJobs({ traced: true });
 
 /**
  * Stores a batch in one round trip: what clashes with a stored row is left out, everything else of a job comes with its
@@ -97,8 +102,9 @@ export async function insertBatch(db: Queryable, batch: readonly Submit[]): Prom
       text: questions[question] ?? null,
     })),
   );
+  const traced = jobs.some(({ traceparent }) => typeof traceparent === 'string');
   const { rows } = await db.query<{ id: string }>({
-    ...INSERT_BATCH,
+    ...(traced ? INSERT_TRACED_BATCH : INSERT_BATCH),
     values: [
       textArray(jobs.map((job) => job.id)),
       textArray(jobs.map((job) => job.owner)),
@@ -120,6 +126,7 @@ export async function insertBatch(db: Queryable, batch: readonly Submit[]): Prom
       intArray(work.map((execution) => execution.question)),
       textArray(work.map((execution) => execution.text)),
       Math.floor(Math.random() * COUNTER_SHARDS),
+      ...(traced ? [textArray(jobs.map(({ traceparent }) => traceparent ?? null))] : []),
     ],
   });
   return new Set(rows.map((row) => row.id));

@@ -84,9 +84,11 @@ it('shows a real relay and a real worker', async () => {
   });
   const urls: string[] = [];
   const log = createLogger('test', 'info', {
-    write(line) {
-      const { url } = JSON.parse(line) as { url?: string };
-      if (url !== undefined) urls.push(url);
+    destination: {
+      write(line) {
+        const { url } = JSON.parse(line) as { url?: string };
+        if (url !== undefined) urls.push(url);
+      },
     },
   });
   const settings = readSettings({

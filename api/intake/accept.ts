@@ -4,6 +4,7 @@ import type { Plan } from '../../domain/jobspec/plan.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { staleness } from '../../domain/signing/freshness.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
+import { activeSpan } from '../../observability/tracing.ts';
 import { SubmitError, type Submitter } from '../../store/submit.ts';
 import type { Submitted } from '../../store/submit-statement.ts';
 import { ApiError } from '../errors.ts';
@@ -53,6 +54,7 @@ export async function acceptJob(deps: IntakeDeps, request: IntakeRequest): Promi
   const small = raw.length <= LIMITS.specVerifiedInlineBytes;
   const { facts, verified, plan } = await (small ? judge(deps, request) : judgeLarge(deps, request));
   const id = facts.id ?? `job-${uuidv7()}`;
+  const span = activeSpan();
   const submitted = await deps.submitter
     .submit({
       id,
@@ -68,10 +70,12 @@ export async function acceptJob(deps: IntakeDeps, request: IntakeRequest): Promi
       plan,
       questions: facts.questions,
       visibility: facts.visibility,
+      traceparent: span?.traceparent ?? null,
     })
     .catch((error: unknown) => {
       throw error instanceof SubmitError ? submitFailure(error) : error;
     });
+  span?.set({ 'beacon.job.id': submitted.id, 'beacon.submit': submitted.kind });
   if (submitted.kind === 'accepted') {
     deps.events.jobAccepted({ jobId: id, executions: plan.executions.length, form: verified.form });
   }

@@ -27,12 +27,12 @@ const SECURITY_HEADERS = {
 const OVER_TLS = { 'strict-transport-security': 'max-age=31536000' };
 const EXPOSED = {
   'access-control-expose-headers':
-    'X-Request-ID, ETag, Retry-After, Location, Content-Disposition, X-Ipfs-Cid, X-Ipfs-Path, X-Ipfs-Roots, Accept-Ranges, Content-Range, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+    'X-Request-ID, traceresponse, ETag, Retry-After, Location, Content-Disposition, X-Ipfs-Cid, X-Ipfs-Path, X-Ipfs-Roots, Accept-Ranges, Content-Range, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
 };
 const PREFLIGHT = {
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
   'access-control-allow-headers':
-    'Content-Type, Authorization, X-Admin-Token, X-Request-ID, Idempotency-Key, If-None-Match, If-Range, Range, Beacon-Signature',
+    'Content-Type, Authorization, X-Admin-Token, X-Request-ID, traceparent, Idempotency-Key, If-None-Match, If-Range, Range, Beacon-Signature',
   'access-control-max-age': '86400',
 };
 

@@ -36,6 +36,8 @@ create table jobs (
   manifest_cid text,
   -- Of everything that belongs to the job, as a UnixFS directory; made when it is first asked for.
   directory_cid text,
+  -- W3C trace context of the request that submitted it; only where traces are written.
+  traceparent text,
   constraint jobs_terminal_is_whole check (
     state in ('accepted', 'running') or (open = 0 and ended_at is not null and summary_cid is not null)
   )
