@@ -14,6 +14,8 @@ export interface OutboxRow {
   failures: number;
   /** Present on start rows. */
   plan: Plan;
+  /** Of the request that submitted the job, where traces are written. */
+  traceparent: string | null;
 }
 
 interface Claimed {
@@ -24,9 +26,10 @@ interface Claimed {
   sends: number;
   failures: number;
   plan: Plan;
+  traceparent: string | null;
 }
 
-const CLAIMED = 'o.id, o.kind, o.job_id, o.owner, o.sends, o.failures, j.plan';
+const CLAIMED = 'o.id, o.kind, o.job_id, o.owner, o.sends, o.failures, j.plan, j.traceparent';
 
 const toRow = (row: Claimed): OutboxRow => ({
   id: row.id,
@@ -36,6 +39,7 @@ const toRow = (row: Claimed): OutboxRow => ({
   sends: row.sends,
   failures: row.failures,
   plan: row.plan,
+  traceparent: row.traceparent,
 });
 
 export interface Claim {

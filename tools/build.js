@@ -78,6 +78,7 @@ async function bundle() {
   };
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(root, 'workflows', 'index.ts'),
+    workflowInterceptorModules: [path.join(root, 'workflows', 'trace-context.ts')],
     logger,
   });
   return code;

@@ -8,6 +8,7 @@
  */
 import { pause } from '../domain/pause.ts';
 import type { BusinessEvents } from '../observability/events.ts';
+import { inSpan, type SpanOptions } from '../observability/tracing.ts';
 import type { Wakeups } from '../store/notify.ts';
 import {
   claimOutbox,
@@ -90,7 +91,8 @@ export async function relayOnce({ pool, temporal, events, workflowWindow }: Rela
     Array.from({ length: Math.min(PARALLEL, queue.length) }, async () => {
       for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
         try {
-          const answer = await tell(temporal, row);
+          const told = row;
+          const answer = await inSpan(SPANS[row.kind], spanOf(row), () => tell(temporal, told));
           if (answer === 'closed') await requestRepair(pool, row.jobId);
           else if (answer !== 'gone' || !(await delayCancel(pool, row.id, backoffMs(row))))
             (row.kind === 'start' ? sent : done).push(row.id);
@@ -111,6 +113,18 @@ export async function relayOnce({ pool, temporal, events, workflowWindow }: Rela
 
 function backoffMs({ failures }: OutboxRow): number {
   return Math.min(BACKOFF_MIN_MS * 2 ** failures, BACKOFF_MAX_MS);
+}
+
+const SPANS = {
+  start: 'StartWorkflow:jobWorkflow',
+  cancel: 'CancelWorkflow:jobWorkflow',
+  repair: 'StartWorkflow:repairWorkflow',
+} as const satisfies Record<OutboxRow['kind'], string>;
+
+/** In the trace of the request that submitted the job; a job that came without one begins one. */
+function spanOf({ jobId, sends, traceparent }: OutboxRow): SpanOptions {
+  const attributes = { 'beacon.job.id': jobId, 'beacon.outbox.sends': sends };
+  return { kind: 'producer', parent: traceparent, attributes };
 }
 
 /** `gone` = there is no workflow to cancel: it has ended, or its start is still under way. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Log } from '../observability/log.ts';
+import { activityInterceptors, traceSinks } from './temporal-traces.ts';
 import type { TemporalSettings } from './temporal.ts';
 
 /** Open workflows are at most 100 per worker (WORKFLOW_WINDOW); a few more keep the cache from thrashing. */
@@ -27,11 +28,18 @@ export interface WorkerQueue {
 const here = path.dirname(fileURLToPath(import.meta.url));
 const BUNDLE = path.join(here, '..', 'workflow-bundle.js');
 const SOURCES = path.join(here, '..', 'workflows', 'index.ts');
+const INTERCEPTORS = path.join(here, '..', 'workflows', 'trace-context.ts');
 
 /** The bundle of the build; sources are bundled on the fly, which is how tests run. */
-function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  return existsSync(BUNDLE) ? { workflowBundle: { codePath: BUNDLE } } : { workflowsPath: SOURCES };
+function workflowOptions(): Partial<WorkerOptions> {
+  const shared = { sinks: traceSinks, maxCachedWorkflows: MAX_CACHED_WORKFLOWS };
+  if (existsSync(BUNDLE)) return { ...shared, ...traced(), workflowBundle: { codePath: BUNDLE } };
+  return { ...shared, ...traced({ workflowModules: [INTERCEPTORS] }), workflowsPath: SOURCES };
 }
+
+const traced = (more: WorkerOptions['interceptors'] = {}): Pick<WorkerOptions, 'interceptors'> => ({
+  interceptors: { ...more, activity: [activityInterceptors] },
+});
 
 let runtimeInstalled = false;
 
@@ -75,7 +83,7 @@ export async function startTemporalWorkers(
           namespace: temporal.namespace,
           taskQueue: temporal.taskQueue.replace(/beacon$/, queue.name),
           activities: queue.activities,
-          ...(isWorkflowQueue ? { ...workflowCode(), maxCachedWorkflows: MAX_CACHED_WORKFLOWS } : {}),
+          ...(isWorkflowQueue ? workflowOptions() : traced()),
           maxConcurrentActivityTaskExecutions: queue.parallel ?? ATTEST_PARALLEL,
           maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
           defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,

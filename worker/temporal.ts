@@ -5,6 +5,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
+import { startInterceptor } from './temporal-traces.ts';
 
 /** Longest wait for one answer of Temporal; a start or a describe takes milliseconds. */
 const CALL_TIMEOUT_MS = 5_000;
@@ -47,7 +48,7 @@ export interface WorkflowStarter extends AsyncDisposable {
 /** A client of Temporal for the relay, connecting lazily, with a bound on every call. */
 export function createWorkflowStarter({ address, namespace, taskQueue }: TemporalSettings): WorkflowStarter {
   const connection = Connection.lazy({ address, connectTimeout: CALL_TIMEOUT_MS });
-  const client = new Client({ connection, namespace });
+  const client = new Client({ connection, namespace, interceptors: { workflow: [startInterceptor] } });
   const bounded = <T>(call: () => Promise<T>): Promise<T> =>
     connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, call);
 
