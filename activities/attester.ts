@@ -6,6 +6,7 @@
  */
 import { isTerminal } from '../domain/states.ts';
 import type { BusinessEvents } from '../observability/events.ts';
+import { activeSpan, inSpan } from '../observability/tracing.ts';
 import { countDown, endExecutions, lockForAttest, type ExecutionEnd } from '../store/attest.ts';
 import { countOpen, readForAttest, type AttestedJob } from '../store/attest-reads.ts';
 import { getBlob } from '../store/blobs.ts';
@@ -62,18 +63,24 @@ export function createAttester(deps: AttestDeps): Attester {
   };
   const tell = ({ job, ends, jobEnd }: Written): void => {
     committed();
+    activeSpan()?.set({
+      'beacon.receipts': ends.length,
+      ...(jobEnd === undefined ? {} : { 'beacon.job.status': jobEnd.status }),
+    });
     for (const end of ends) events.executionEnded(endedEvent(job, end));
     if (jobEnd !== undefined) events.jobEnded(jobEnd);
   };
+  const attesting = <T>(job: string, work: () => Promise<T>): Promise<T> =>
+    inSpan('attest', { attributes: { 'beacon.job.id': job } }, () => limited(job, work));
   return {
     attest: (input) =>
-      limited(input.job, async () => {
+      attesting(input.job, async () => {
         const { open, written } = await until((now) => attestOnce(pool, now, input));
         if (written !== undefined) tell(written);
         return { open };
       }),
     settle: (job, index, stage, held) =>
-      limited(job, async () => {
+      attesting(job, async () => {
         const settled = await until((now) =>
           withTransaction(pool, async (tx) => {
             if (!(await stage(tx))) return 'fenced';

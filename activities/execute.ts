@@ -5,6 +5,7 @@ import { negotiates } from '../domain/backend-kinds.ts';
 import { failure, type FailureCode } from '../domain/failure.ts';
 import type { Region } from '../domain/jobspec/region.ts';
 import type { BusinessEvents } from '../observability/events.ts';
+import { activeSpan } from '../observability/tracing.ts';
 import type { Pool } from '../store/pool.ts';
 import { appendAttemptLogs } from '../store/attempt-logs.ts';
 import { pinImage } from '../store/job-images.ts';
@@ -15,6 +16,7 @@ import type { Attester } from './attester.ts';
 import { createBudget } from './budget.ts';
 import { recordTalks } from './negotiation.ts';
 import { bridged } from './bridged.ts';
+import { noteResult, outsideIds, tracePhases } from './attempt-trace.ts';
 import { stageBytes, type HeldBytes } from './stage-bytes.ts';
 import { stageAttempt, stageCancelled, stageLost } from './stage-outcome.ts';
 import { readWork } from './work.ts';
@@ -65,48 +67,52 @@ export function createExecuteActivities(deps: ExecuteDeps) {
   return {
     /** One attempt at one place. Repeating a call never runs the work twice under one attempt number. */
     async execute(input: ExecuteInput): Promise<ExecuteResult> {
-      const { pool, backends, events, committed } = deps;
-      const backend = backends.get(input.backend);
-      if (backend === undefined)
-        throw ApplicationFailure.create({ message: `no backend ${input.backend} in this worker` });
-      const begun = await beginAttempt(pool, {
-        jobId: input.job,
-        index: input.index,
-        attempt: input.attempt,
-        backend: input.backend,
-        region: input.region,
-        timeoutMs: input.timeout_ms,
-        providerTimeoutMs: input.provider_timeout_ms,
-      });
-      committed();
-      switch (begun.kind) {
-        case 'stopped':
-          return begun;
-        case 'staged': {
-          const { attempt, failure: why } = begun.attempt;
-          return why === null
-            ? { kind: 'staged', attempt }
-            : { kind: 'failed', attempt, code: why.code, retryable: why.retryable };
-        }
-        case 'lost':
-          // A backend that negotiates is released by a step of its own, which the workflow waits for.
-          if (!negotiates(input.backend)) await backend.release([{ name: begun.name, ids: {} }]);
-          return { kind: 'lost', next: begun.next, known: begun.known };
-        case 'begun': {
-          const { work, job } = begun;
-          if (job.startedNow)
-            events.jobStarted({ jobId: input.job, region: input.region, waitedMs: job.waitedMs });
-          events.executionStarted({
-            executionId: work.executionId,
-            jobId: input.job,
-            attempt: input.attempt,
-            region: input.region,
-          });
-          return runAttempt(deps, backend, input, work);
-        }
-      }
+      return noteResult(await execute(deps, input));
     },
   };
+}
+
+async function execute(deps: ExecuteDeps, input: ExecuteInput): Promise<ExecuteResult> {
+  const { pool, backends, events, committed } = deps;
+  const backend = backends.get(input.backend);
+  if (backend === undefined)
+    throw ApplicationFailure.create({ message: `no backend ${input.backend} in this worker` });
+  const begun = await beginAttempt(pool, {
+    jobId: input.job,
+    index: input.index,
+    attempt: input.attempt,
+    backend: input.backend,
+    region: input.region,
+    timeoutMs: input.timeout_ms,
+    providerTimeoutMs: input.provider_timeout_ms,
+  });
+  committed();
+  switch (begun.kind) {
+    case 'stopped':
+      return begun;
+    case 'staged': {
+      const { attempt, failure: why } = begun.attempt;
+      return why === null
+        ? { kind: 'staged', attempt }
+        : { kind: 'failed', attempt, code: why.code, retryable: why.retryable };
+    }
+    case 'lost':
+      // A backend that negotiates is released by a step of its own, which the workflow waits for.
+      if (!negotiates(input.backend)) await backend.release([{ name: begun.name, ids: {} }]);
+      return { kind: 'lost', next: begun.next, known: begun.known };
+    case 'begun': {
+      const { work, job } = begun;
+      if (job.startedNow)
+        events.jobStarted({ jobId: input.job, region: input.region, waitedMs: job.waitedMs });
+      events.executionStarted({
+        executionId: work.executionId,
+        jobId: input.job,
+        attempt: input.attempt,
+        region: input.region,
+      });
+      return runAttempt(deps, backend, input, work);
+    }
+  }
 }
 
 const placeOf = ({ backend, region }: ExecuteInput) => ({ backend, region });
@@ -118,6 +124,9 @@ async function runAttempt(
   row: WorkRow,
 ): Promise<ExecuteResult> {
   const context = Context.current();
+  const span = activeSpan();
+  span?.set({ 'beacon.execution.id': row.executionId });
+  const phases = tracePhases(input.backend);
   let phase = 'starting';
   const beat = (): void => context.heartbeat({ phase });
   const timer = setInterval(beat, HEARTBEAT_EVERY_MS);
@@ -137,6 +146,7 @@ async function runAttempt(
     budgetMs: row.budgetMs,
     heartbeat(next) {
       phase = next;
+      phases.enter(next);
       beat();
     },
     negotiated: (talks) =>
@@ -156,6 +166,7 @@ async function runAttempt(
     log: (line) => lines.add(line),
     store: (bytes) => stageBytes(pool, bytes, held),
     async record(ids) {
+      span?.set(outsideIds(ids));
       if (!(await bridged(() => recordExternalIds(pool, row, ids)))) fencedOff();
     },
   };
@@ -173,6 +184,7 @@ async function runAttempt(
     } catch (error) {
       broken = error;
     } finally {
+      phases.end();
       await lines[Symbol.asyncDispose]();
     }
     if (broken instanceof FencedOff) return { kind: 'lost', next: input.attempt + 1 };

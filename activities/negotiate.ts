@@ -3,6 +3,7 @@ import type { Backend, Negotiated } from '../backends/backend.ts';
 import type { Failure } from '../domain/failure.ts';
 import type { Region } from '../domain/jobspec/region.ts';
 import type { BusinessEvents } from '../observability/events.ts';
+import { activeSpan } from '../observability/tracing.ts';
 import { beginNegotiation } from '../store/begin-negotiation.ts';
 import type { Pool } from '../store/pool.ts';
 import { readTrace } from '../store/work.ts';
@@ -60,6 +61,10 @@ export function createNegotiateActivities({ pool, backends, events, committed }:
         const negotiated = (await whileBeating((signal) =>
           backend.negotiate?.(readNeeds({ ...begun.row, region: input.region }), signal),
         )) ?? { candidates: [], seen: 0, dropped: {} };
+        activeSpan()?.set({
+          'beacon.offers.seen': negotiated.seen,
+          'beacon.offers.candidates': negotiated.candidates.length,
+        });
         await recordLook(to, where, negotiated, performance.now() - began);
         return { kind: 'negotiated', negotiated };
       } catch (error) {

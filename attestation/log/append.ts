@@ -46,6 +46,7 @@ export interface Appended {
   log: LoadedLog;
   /** 0 when nothing was pending. */
   entries: number;
+  fresh: readonly PendingEntry[];
   /** The highest pending id of those. */
   lastId?: number;
   refused: readonly RefusedEntry[];
@@ -68,7 +69,7 @@ export async function appendPending(
   if (repeated.length > 0) await dropPending(pool, repeated);
   for (const { entry, reason } of refused) await refusePending(pool, [entry.id], reason);
   const missingKeys = [...missing.values()];
-  if (fresh.length === 0) return { log, entries: 0, refused, missingKeys };
+  if (fresh.length === 0) return { log, entries: 0, fresh, refused, missingKeys };
 
   const frontier = log.frontier.fork();
   const before = { size: frontier.size, root: log.root };
@@ -94,7 +95,7 @@ export async function appendPending(
   await faults('after_commit');
   const keys = fresh.some(isKeyEntry) ? await readKeys(pool, logId) : log.keys;
   const [entries, lastId] = [fresh.length, fresh.at(-1)!.id];
-  return { log: { frontier, root, keys }, entries, lastId, refused, missingKeys };
+  return { log: { frontier, root, keys }, entries, fresh, lastId, refused, missingKeys };
 }
 
 export async function readBatch(

@@ -24,6 +24,7 @@ import { createPendingWalk } from './pending-walk.ts';
 import { publishHead } from './publish.ts';
 import { checkpointSigners } from './signers.ts';
 import { together } from './together.ts';
+import { traceBatch } from './trace.ts';
 import { askWitnesses, type Witnessing } from './witnesses.ts';
 
 /** From one batch to the next, so that at most one checkpoint is signed in this time: under load, batches grow instead. */
@@ -72,6 +73,7 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
   let loaded: LoadedLog = await loadLog(pool, logId, guard);
   const show = options.witnessing?.mode !== 'wait';
   let signed: SignedHead | undefined;
+  let appendedIn: string | undefined;
   const publish = async () => {
     const signers = checkpointSigners(loaded.keys, loaded.frontier.size, logKeys);
     signed = await publishHead(pool, logId, loaded, signers, { guard, faults, show });
@@ -100,7 +102,7 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
       if (appended.entries > 0) {
         await publish();
         if (show) progress.shown(loaded.frontier.size);
-        tellAppended(options, appended, performance.now() - began);
+        appendedIn = tellAppended(options, appended, performance.now() - began);
       } else {
         await tellWaiting(appended.missingKeys);
         await options.wakeups.next('log', POLL_MS, signal);
@@ -115,7 +117,8 @@ export async function lead(options: LeadOptions, term: AbortSignal, progress: Le
     works.push((signal) => keepFresh({ pool, logId, logKeys, cosigner, log }, signal));
   if (witnessing !== undefined) {
     const shown = (size: number) => progress.shown(size);
-    const witnesses = { pool, logId, witnessing, notifier, events, shown, newest: () => signed };
+    const trace = () => appendedIn;
+    const witnesses = { pool, logId, witnessing, notifier, events, shown, newest: () => signed, trace };
     works.push((signal) => askWitnesses(witnesses, signal));
   }
   await together(term, works);
@@ -135,12 +138,14 @@ async function fixFirstKey({ pool, logId, logKeys }: LeadOptions, origin: string
 }
 
 function tellAppended(
-  { logId, notifier, events }: LeadOptions,
-  { log, entries }: Appended,
+  { pool, logId, notifier, events, log }: LeadOptions,
+  { log: { frontier }, entries, fresh }: Appended,
   durationMs: number,
-) {
+): string | undefined {
   notifier.notify('events');
-  events?.checkpointSigned({ logId, size: log.frontier.size, entries, durationMs });
+  const batch = { logId, size: frontier.size, entries, durationMs };
+  events?.checkpointSigned(batch);
+  return traceBatch(pool, batch, fresh, log);
 }
 
 function tellRefused({ logId, events }: LeadOptions, { refused }: Appended): void {

@@ -8,6 +8,7 @@ import type { Policy, PolicyWitness } from '../../domain/log/policy.ts';
 import { toHex } from '../../domain/encoding.ts';
 import { pause } from '../../domain/pause.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
+import { activeSpan, inSpan } from '../../observability/tracing.ts';
 import { addCosignatures, readCosigners, readCosignedSize, showUpTo } from '../../store/log-cosignatures.ts';
 import type { Notifier } from '../../store/notify.ts';
 import type { Pool } from '../../store/pool.ts';
@@ -38,6 +39,8 @@ export interface WitnessesOptions {
   /** The newest checkpoint that stands committed, shown or not. */
   newest(): { size: number; note: string } | undefined;
   shown(size: number): void;
+  /** Trace context of the batch that was appended last. */
+  trace?(): string | undefined;
   events?: Pick<BusinessEvents, 'witnessAsked'> | undefined;
 }
 
@@ -70,12 +73,23 @@ export async function askWitnesses(options: WitnessesOptions, term: AbortSignal)
     const due =
       head === undefined ? [] : all.filter((one) => one.size !== head.size && one.restsUntil <= now);
     if (head !== undefined && (due.length > 0 || looked !== head.size)) {
-      await Promise.all(due.map((one) => askOne(options, one, head, term)));
+      await Promise.all(due.map((one) => traced(options, one, head, () => askOne(options, one, head, term))));
       if (met < head.size && (await showWhenMet(options, head.size))) met = head.size;
       looked = head.size;
     }
     await pause(due.length > 0 ? spacingMs : LOOK_EVERY_MS, term);
   }
+}
+
+/** In the trace of the batch, or one of its own where that is not known. */
+function traced(
+  { logId, trace }: WitnessesOptions,
+  { witness }: Asked,
+  { size }: { size: number },
+  ask: () => Promise<void>,
+): Promise<void> {
+  const attributes = { 'beacon.log.id': logId, 'beacon.log.size': size, 'beacon.witness': witness.name };
+  return inSpan('ask witness', { parent: trace?.() ?? null, attributes }, ask);
 }
 
 async function askOne(
@@ -99,6 +113,7 @@ async function askOne(
   };
   const ask = async (oldSize: number): Promise<WitnessAnswer> => {
     const answer = await askWitness(witness, submission, oldSize, limits);
+    activeSpan()?.set({ 'beacon.witness.answer': answer.kind });
     if (!term.aborted) events?.witnessAsked({ logId, witness: witness.name, size: head.size, ...answer });
     return answer;
   };

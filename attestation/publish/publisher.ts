@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import { CID } from 'multiformats/cid';
 import { isChosen, rankServices } from '../../domain/blocks/replication.ts';
 import type { BusinessEvents } from '../../observability/events.ts';
+import { activeSpan, inSpan, tracing, typeOf, type SpanOptions } from '../../observability/tracing.ts';
 import {
   keepPublication,
   keepTargetHealth,
@@ -24,6 +25,7 @@ import {
   type PublicationUpdate,
 } from '../../store/publications.ts';
 import type { Pool } from '../../store/pool.ts';
+import { readTraceparents } from '../../store/trace-contexts.ts';
 import { claimPublication, keepRemoval } from '../../store/withdrawals.ts';
 import { wholeCar } from '../blocks/car.ts';
 import { jobDirectory, type JobDirectory } from '../blocks/directory.ts';
@@ -125,10 +127,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
       );
       await keep(updateOf(due, facts));
       committed();
+      activeSpan()?.set({ 'beacon.pinned': facts.pinned });
       if (facts.pinned && !due.pinned) events.published({ target: target.name, jobId: due.jobId, cid });
     } catch (error) {
       if (error instanceof PublishError && error.code === 'unreachable') throw error;
       signal.throwIfAborted();
+      activeSpan()?.fail(typeOf(error));
       events.publishFailed({ target: target.name, jobId: due.jobId, error });
       await keep({
         failures: due.failures + 1,
@@ -178,12 +182,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (waitMs > 0) return { tried: 0, more: false };
       const moreNoted = await notePublishable(pool, name);
       const due = await listDue(pool, name, BATCH);
+      const traces = await tracesOf(pool, due);
       let tried = 0;
       for (const one of due) {
         try {
           const { cid } = one;
-          if (one.withdrawn && cid !== null) await removeOne(target, { ...one, cid }, signal);
-          else await publishOne(target, one, signal);
+          await inSpan(one.withdrawn ? 'unpublish' : 'publish', traces(target, one), () =>
+            one.withdrawn && cid !== null
+              ? removeOne(target, { ...one, cid }, signal)
+              : publishOne(target, one, signal),
+          );
           tried++;
         } catch (error) {
           if (!(error instanceof PublishError)) throw error;
@@ -202,6 +210,23 @@ export function createPublisher(options: PublisherOptions): Publisher {
       return { tried, more: moreNoted || due.length === BATCH };
     },
   };
+}
+
+/** Each tree belongs to its job's trace; the batch, which is of many, is linked. */
+async function tracesOf(
+  pool: Pool,
+  due: readonly Publication[],
+): Promise<(target: PublishTarget, one: Publication) => SpanOptions> {
+  const batch = activeSpan()?.traceparent;
+  if (tracing() === undefined || due.length === 0) return () => ({});
+  const ids = due.map(({ jobId }) => jobId);
+  const known = await readTraceparents(pool, ids);
+  return ({ name }, { jobId }) => ({
+    // Undefined: of a job that was not traced the batch tells.
+    parent: known.get(jobId),
+    links: batch === undefined ? [] : [batch],
+    attributes: { 'beacon.job.id': jobId, 'beacon.target': name },
+  });
 }
 
 function updateOf(due: Publication, facts: Facts): Partial<PublicationUpdate> {
