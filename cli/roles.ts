@@ -42,20 +42,35 @@ export async function runRole(
   const signal = AbortSignal.any([options.signal, stop.signal]);
   // Under `beacon up` the channel to the supervisor closes when that is killed: then nobody would restart or stop us.
   process.once('disconnect', () => stop.abort());
-  await using _traces = await startTraces(role, settings, log);
-  const running =
+  const traces = await startTraces(role, settings, log);
+  try {
+    await runUntil(signal, name, settings, log, options.queues);
+  } finally {
+    // Last, so that what the role still does while it ends is told as well.
+    await traces?.[Symbol.asyncDispose]();
+  }
+}
+
+async function runUntil(
+  signal: AbortSignal,
+  name: 'serve' | 'worker' | 'relay',
+  settings: Values,
+  log: Log,
+  queues: readonly string[] | undefined,
+): Promise<void> {
+  const role =
     name === 'serve'
       ? await (await import('./roles/api.ts')).startApiRole(settings, log)
       : name === 'worker'
-        ? await (await import('../worker/worker-role.ts')).startWorkerRole(settings, log, options.queues)
+        ? await (await import('../worker/worker-role.ts')).startWorkerRole(settings, log, queues)
         : await (await import('../worker/relay-role.ts')).startRelayRole(settings, log);
   try {
-    process.send?.({ ready: true, ...('url' in running ? { url: running.url } : {}) });
-    log.info('url' in running ? { url: running.url } : {}, `${name} ready`);
-    await Promise.race([aborted(signal), running.failed]);
+    process.send?.({ ready: true, ...('url' in role ? { url: role.url } : {}) });
+    log.info('url' in role ? { url: role.url } : {}, `${name} ready`);
+    await Promise.race([aborted(signal), role.failed]);
   } finally {
     log.info(`${name} draining`);
-    await running[Symbol.asyncDispose]();
+    await role[Symbol.asyncDispose]();
   }
 }
 

@@ -13,7 +13,7 @@ import type { TraceCarrier, TraceSinks } from '../workflows/trace-context.ts';
 const TRACE_HEADER = '_tracer-data';
 
 export const startInterceptor: WorkflowClientInterceptor = {
-  start(input, next) {
+  startWithDetails(input, next) {
     const traceparent = activeSpan()?.traceparent;
     if (traceparent === undefined) return next(input);
     const carrier: TraceCarrier = { traceparent };
