@@ -74,7 +74,7 @@ Reading needs no credentials. A job is submitted by whoever signed it, and chang
 
 Every error is \`{error, error_code, code, details?, request_id}\`; \`code\` is of a closed set, listed at each route. Before a route is known there may also be ${BEFORE_ANY_ROUTE.map((code) => `\`${code}\` (${ERRORS[code][0]})`).join(', ')}.
 
-With \`RATE_LIMIT_PER_IP\` answers carry \`RateLimit-Limit\`, \`RateLimit-Remaining\` and \`RateLimit-Reset\` (seconds).
+With \`RATE_LIMIT_PER_IP\` answers carry \`RateLimit-Limit\`, \`RateLimit-Remaining\` and \`RateLimit-Reset\` (seconds). Where the service writes traces, a request's \`traceparent\` is continued, and answers carry \`traceresponse\` (W3C Trace Context).
 
 Every GET answers HEAD too. The examples are recorded from a running service: their signatures, hashes and proofs hold.`;
 

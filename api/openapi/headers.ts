@@ -4,11 +4,6 @@ export const HEADERS = {
     description: 'The id of the request.',
     schema: { type: 'string' },
   },
-  traceresponse: {
-    description:
-      'The trace of the request (W3C Trace Context), which is the one of `traceparent` where that was sent; absent where the service writes no traces.',
-    schema: { type: 'string' },
-  },
   ETag: {
     description: 'Names these bytes for ever; send it as `If-None-Match`.',
     schema: { type: 'string' },
@@ -36,4 +31,4 @@ export const HEADERS = {
 export type HeaderName = keyof typeof HEADERS;
 
 /** On every answer, so routes do not name it. */
-export const EVERY_ANSWER: readonly HeaderName[] = ['X-Request-ID', 'traceresponse'];
+export const EVERY_ANSWER: readonly HeaderName[] = ['X-Request-ID'];
