@@ -193,6 +193,19 @@ describe('traces', () => {
     expect(headers).not.toHaveProperty('traceparent');
   });
 
+  it('go without TLS where the endpoint has no scheme only if that is said', async () => {
+    await using collector = await startCollector();
+    const bare = collector.url.replace('http://', '');
+    const said = start(bare, { OTEL_EXPORTER_OTLP_INSECURE: 'true' });
+    await inSpan('plain', {}, async () => undefined);
+    await said.traces[Symbol.asyncDispose]();
+    const unsaid = start(bare, { OTEL_EXPORTER_OTLP_INSECURE: 'false', OTEL_EXPORTER_OTLP_TIMEOUT: '300' });
+    await inSpan('never plain', {}, async () => undefined);
+    await unsaid.traces[Symbol.asyncDispose]();
+    expect(collector.spans.map(({ name }) => name)).toEqual(['plain']);
+    expect(unsaid.lines).toMatchObject([{ level: 'warn', msg: expect.stringContaining(bare) }]);
+  });
+
   it('that cannot be sent cost one warning, and hold up no end', async () => {
     const { traces, lines } = start('http://127.0.0.1:1', { OTEL_EXPORTER_OTLP_TIMEOUT: '200' });
     for (let round = 0; round < 5; round++) {
