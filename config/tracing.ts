@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { SettingsError } from './settings.ts';
 import type { Values } from './variables.ts';
 
-/** Where traces go; null: nowhere, and nothing of OpenTelemetry is loaded. */
+/** Where traces go; null: nowhere, and OpenTelemetry's SDK is not loaded. */
 export function traceEndpoint(settings: Values): string | null {
   if (settings.OTEL_SDK_DISABLED || settings.OTEL_TRACES_EXPORTER === 'none') return null;
   return settings.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? settings.OTEL_EXPORTER_OTLP_ENDPOINT;
