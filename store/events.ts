@@ -86,7 +86,7 @@ export async function appendToStream(
   const texts = events.map(payloadText);
   if (events.length === 0) return [];
   if (expectedSeq === undefined && events.every((event) => event.idempotencyKey === undefined)) {
-    const last = await appendEncoded(tx, stream, encoded(events, texts));
+    const last = await insert(tx, stream, events, texts);
     return events.map((_, index) => ({ seq: last - events.length + index + 1, repeated: false }));
   }
   const { rows: heads } = await tx.query<{ seq: number }>(
@@ -118,27 +118,17 @@ export async function appendToStream(
   if (expectedSeq !== undefined && expectedSeq !== head) {
     throw new EventError('seq_conflict', `${stream} stands at ${head}, not at ${expectedSeq}`);
   }
-  await appendEncoded(tx, stream, encoded(fresh, freshTexts));
+  await insert(tx, stream, fresh, freshTexts);
   return appended;
 }
 
-/** Events as they are sent. */
-export interface EncodedEvents {
-  count: number;
-  columns: readonly Buffer[];
-}
-
-/** For `appendEncoded`, apart from it because many take a while, in which the database can do something else. */
-export const encodeEvents = (events: readonly NewEvent[]): EncodedEvents =>
-  encoded(events, events.map(payloadText));
-
-const encoded = (events: readonly NewEvent[], texts: readonly string[]): EncodedEvents => ({
-  count: events.length,
-  columns: columns(events, texts),
-});
-
-/** Appends what has no keys, or was found to be new; answers the seq of the last one. */
-export async function appendEncoded(tx: Transaction, stream: string, events: EncodedEvents): Promise<number> {
+/** Appends what has no keys, and what was found to be new; answers the seq of the last one. */
+async function insert(
+  tx: Transaction,
+  stream: string,
+  events: readonly NewEvent[],
+  texts: readonly string[],
+): Promise<number> {
   const { rows } = await tx.query<{ seq: number }>(
     `with head as (
        insert into streams (stream, seq) values ($1, $2)
@@ -148,7 +138,7 @@ export async function appendEncoded(tx: Transaction, stream: string, events: Enc
        select $1, head.seq - $2 + place, ${EVENT} from head, ${EVENTS} order by place
      )
      select seq from head`,
-    [stream, events.count, ...events.columns],
+    [stream, events.length, ...columns(events, texts)],
   );
   return rows[0]!.seq;
 }

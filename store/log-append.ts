@@ -1,3 +1,4 @@
+import type { EventPayload } from '../domain/events/event-types.ts';
 import type { FullTile } from '../domain/log/frontier.ts';
 import { byteaArray, intArray, longArray } from './binary-array.ts';
 import { LogStoreError } from './log-state.ts';
@@ -11,20 +12,22 @@ export interface Batch {
   /** Pending ids, ascending: the order of their places in the log. With their leaf hashes. */
   pending: readonly { id: number; leafHash: Uint8Array }[];
   tiles: readonly FullTile[];
+  /** What the payloads of the events of all these entries share; the others members are those of the entry. */
+  payload: EventPayload;
 }
 
 const append = prepared(
   'append batch',
   `select append_batch($1, $2, $3, $4, $5, $6::bigint[], $7::bytea[], $8::int[], $9::bigint[], $10::bytea[],
-                       $11::bytea[]) as appended`,
+                       $11::bytea[], $12) as appended`,
 );
 
 /**
- * Appends a batch: entries, tiles that became full and head, whose commit is flushed whatever the session says. The head
+ * Appends a batch: entries, their events, tiles that became full and head, whose commit is flushed whatever the session says. The head
  * moves first: who comes second waits for its row, and then does nothing. Throws when it moved before.
  */
 export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> {
-  const { logId, before, after, pending, tiles } = batch;
+  const { logId, before, after, pending, tiles, payload } = batch;
   const { rows } = await tx.query<{ appended: number | null }>(
     append([
       logId,
@@ -38,6 +41,7 @@ export async function appendBatch(tx: Transaction, batch: Batch): Promise<void> 
       longArray(tiles.map((tile) => tile.index)),
       byteaArray(tiles.map((tile) => tile.root)),
       byteaArray(tiles.map((tile) => tile.hashes)),
+      JSON.stringify(payload).slice(1, -1),
     ]),
   );
   const { appended } = rows[0]!;

@@ -103,17 +103,26 @@ describe('appending to the log', () => {
       root: toHex(newest.root),
       timestamp: expect.any(String),
     });
+    const members = ['log_id', 'log_index', 'merkle_root', 'root', 'subject_kind', 'timestamp', 'tree_size'];
+    expect(Object.keys(rows[0]!.payload).sort()).toEqual(members);
   });
 
   it('names the CID of a job summary by its own name: `ipfs_cid` is always that of a receipt', async () => {
     await db.pool.query(
-      `insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid)
-       values ($1, 'job', 'job-1', 1, 'leaf', $2, 'cid-of-the-summary')`,
+      `insert into log_pending (log_id, subject_kind, subject_id, version, leaf, key_id, cid, job_id, owner, visibility)
+       values ($1, 'job', 'job-1', 1, 'leaf', $2, 'cid-of-the-summary', 'job "1" \\', 'its owner', 'private')`,
       [log.logId, key.id],
     );
     await appendAll();
-    const { rows } = await db.pool.query<{ payload: object }>('select payload from events order by seq desc');
-    expect(rows[0]!.payload).toMatchObject({ subject_kind: 'job', summary_cid: 'cid-of-the-summary' });
+    const { rows } = await db.pool.query<{ payload: object }>(
+      'select payload, job_id, owner, visibility from events order by seq desc',
+    );
+    expect(rows[0]).toMatchObject({ job_id: 'job "1" \\', owner: 'its owner', visibility: 'private' });
+    expect(rows[0]!.payload).toMatchObject({
+      subject_kind: 'job',
+      summary_cid: 'cid-of-the-summary',
+      job_id: 'job "1" \\',
+    });
     expect(rows[0]!.payload).not.toHaveProperty('ipfs_cid');
   });
 
@@ -121,6 +130,11 @@ describe('appending to the log', () => {
     await put(2_100);
     const sizes = await appendAll();
     expect(sizes).toEqual([1, 1_025, 2_049, 2_101]);
+    // The feed follows the ids of the events.
+    const told = await db.pool.query<{ seq: number; index: number }>(
+      `select seq, (payload ->> 'log_index')::int as index from events order by id`,
+    );
+    expect(told.rows).toEqual(Array.from({ length: 2_101 }, (_, index) => ({ seq: index + 1, index })));
     const leaves = await storedLeafHashes();
     const keys = [logKey.signerFor(log.origin)];
     for (const size of sizes) {

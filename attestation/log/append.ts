@@ -1,5 +1,4 @@
 import { toHex } from '../../domain/encoding.ts';
-import { appendEncoded, encodeEvents, type EncodedEvents, type NewEvent } from '../../store/events.ts';
 import { appendBatch } from '../../store/log-append.ts';
 import { readKeys } from '../../store/log-keys.ts';
 import {
@@ -76,20 +75,18 @@ export async function appendPending(
   const tiles = fresh.flatMap(({ leafHash }) => frontier.append(leafHash));
   const { size } = frontier;
   const root = frontier.root();
-  const [rootText, at] = [toHex(root), new Date().toISOString()];
+  const rootText = toHex(root);
+  const payload = {
+    log_id: logId,
+    tree_size: size,
+    merkle_root: rootText,
+    root: rootText,
+    timestamp: new Date().toISOString(),
+  };
   await faults('before_append');
 
   await withTransaction(pool, async (tx) => {
-    const [, encoded] = await Promise.all([
-      appendBatch(tx, { logId, before, after: { size, root }, pending: fresh, tiles }),
-      // While the database is at it.
-      encodedLater(() =>
-        fresh.map((entry, i) =>
-          appendedEvent(entry, { logId, index: before.size + i, size, root: rootText, at }),
-        ),
-      ),
-    ]);
-    await appendEncoded(tx, `log:${logId}`, encoded);
+    await appendBatch(tx, { logId, before, after: { size, root }, pending: fresh, tiles, payload });
     await faults('before_commit');
   });
   await faults('after_commit');
@@ -161,33 +158,4 @@ function sortPending(
     }
   }
   return { fresh, repeated, refused };
-}
-
-async function encodedLater(events: () => readonly NewEvent[]): Promise<EncodedEvents> {
-  return encodeEvents(events());
-}
-
-function appendedEvent(
-  { subjectKind, jobId, executionId, cid, owner, visibility }: PendingEntry,
-  { logId, index, size, root, at }: { logId: string; index: number; size: number; root: string; at: string },
-): NewEvent {
-  return {
-    type: 'transparency.entry_appended',
-    jobId,
-    executionId,
-    owner,
-    visibility,
-    payload: {
-      log_id: logId,
-      log_index: index,
-      tree_size: size,
-      ...(executionId === null ? {} : { execution_id: executionId }),
-      ...(jobId === null ? {} : { job_id: jobId }),
-      subject_kind: subjectKind,
-      ...(cid === null ? {} : { [subjectKind === 'job' ? 'summary_cid' : 'ipfs_cid']: cid }),
-      merkle_root: root,
-      root,
-      timestamp: at,
-    },
-  };
 }

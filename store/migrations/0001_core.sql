@@ -527,8 +527,8 @@ create index log_entries_execution on log_entries (execution_id) where execution
 -- As with `give_positions`, its plans must not depend on how large the tables were: a walk along the key, which also passes
 -- over the dead rows of what was taken, and no other way. `after`: an id before which none is looked for.
 create function next_pending(the_log text, after bigint, most int)
-  returns table (id bigint, subject_kind text, subject_id text, version int, leaf_hash bytea, key_id text, cid text, job_id text,
-    execution_id uuid, owner text, visibility text, repeated boolean, key_ended boolean)
+  returns table (id bigint, subject_kind text, subject_id text, version int, leaf_hash bytea, key_id text, repeated boolean,
+    key_ended boolean)
   language plpgsql stable set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off
   set enable_mergejoin = off set enable_sort = off as $$
 #variable_conflict use_column
@@ -541,8 +541,7 @@ begin
     select s.vkey_id, false from log_state s where s.log_id = the_log and s.vkey_id is not null and not exists (
       select from log_entries e where e.log_id = the_log and e.subject_kind = 'key' and e.subject_id = s.vkey_id)
   )
-  select p.id, p.subject_kind, p.subject_id, p.version, sha256('\x00'::bytea || p.leaf), p.key_id, p.cid, p.job_id,
-         p.execution_id, p.owner, p.visibility,
+  select p.id, p.subject_kind, p.subject_id, p.version, sha256('\x00'::bytea || p.leaf), p.key_id,
          (select e.leaf = p.leaf from log_entries e
           where e.subject_id = p.subject_id and e.version = p.version and e.subject_kind = p.subject_kind
             -- So written, it is no way into the table: in an empty one the planner cannot tell it from the subject's.
@@ -563,29 +562,46 @@ create table log_tiles (
   primary key (log_id, level, idx)
 );
 alter table log_tiles alter column hashes set storage external;
--- Appends a batch: entries, tiles that became full and head; answers how many entries, or null when the head had moved. The
+-- Appends a batch: entries, their events, tiles that became full and head; answers how many entries, or null when the head had
+-- moved. `common`: the members that the payloads of all these events share, as JSON without its braces; the others are made here,
+-- where the rows are. The event of entry i is the stream's event i + 1, which `give_positions` relies on. The
 -- head moves first: who comes second waits for its row, and then does nothing. The commit is flushed whatever the session says.
 -- The ids are ascending: the order of their places in the log. Its plans do not depend on sizes either: one walk along the
 -- pending rows beside the batch. A plan that looks through the batch for each row costs its square.
 create function append_batch(the_log text, old_size bigint, old_root bytea, new_size bigint, new_root bytea,
-  ids bigint[], leaf_hashes bytea[], levels int[], tile_idxs bigint[], roots bytea[], tiles bytea[]) returns int
+  ids bigint[], leaf_hashes bytea[], levels int[], tile_idxs bigint[], roots bytea[], tiles bytea[], common text)
+  returns int
   language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_hashjoin = off as $$
 declare
   appended int;
+  last_seq bigint;
 begin
   update log_state set size = new_size, root = new_root, updated_at = now()
   where log_id = the_log and size = old_size and root = old_root and closed_at is null;
   if not found then return null; end if;
   set local synchronous_commit = on;
+  insert into streams (stream, seq) values ('log:' || the_log, new_size - old_size)
+  on conflict (stream) do update set seq = streams.seq + excluded.seq returning seq into last_seq;
   with batch as materialized (
     select unnest(ids) as id, unnest(leaf_hashes) as leaf_hash, generate_series(old_size, new_size - 1) as idx
   ), taken as (
     delete from log_pending p using batch b
     where p.id = b.id and p.log_id = the_log and p.id between ids[1] and ids[cardinality(ids)]
-    returning b.idx, p.subject_kind, p.subject_id, p.version, p.leaf, b.leaf_hash, p.key_id, p.cid, p.job_id, p.execution_id
+    returning b.idx, p.subject_kind, p.subject_id, p.version, p.leaf, b.leaf_hash, p.key_id, p.cid, p.job_id, p.execution_id,
+              p.owner, p.visibility
+  ), entries as (
+    insert into log_entries (log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id)
+    select the_log, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id from taken
   )
-  insert into log_entries (log_id, idx, subject_kind, subject_id, version, leaf, leaf_hash, key_id, cid, job_id, execution_id)
-  select the_log, * from taken;
+  insert into events (stream, seq, type, payload, job_id, execution_id, owner, visibility)
+  select 'log:' || the_log, last_seq - (new_size - 1 - idx), 'transparency.entry_appended',
+         ('{' || common || ',"log_index":' || idx || ',"subject_kind":"' || subject_kind || '"'
+          || coalesce(',"execution_id":"' || execution_id || '"', '')
+          || coalesce(',"job_id":' || to_json(job_id), '')
+          || coalesce(case subject_kind when 'job' then ',"summary_cid":' else ',"ipfs_cid":' end || to_json(cid), '')
+          || '}')::json,
+         job_id, execution_id, owner, visibility
+  from taken order by idx;
   get diagnostics appended = row_count;
   insert into log_tiles (log_id, level, idx, root, hashes)
   select the_log, unnest(levels), unnest(tile_idxs), unnest(roots), unnest(tiles);
