@@ -8,13 +8,15 @@ export interface PendingEntry {
   /** Of its leaf, as RFC 6962 has it: the leaf itself need not leave the database for it. */
   leafHash: Buffer;
   keyId: string;
+  jobId: string | null;
   /** Its subject stands in the log already, with this leaf or (false) another; null = it is new. */
   repeated: boolean | null;
   /** The key that signed it has ended in the log. */
   keyEnded: boolean;
 }
 
-const PENDING = `p.id, p.subject_kind as "subjectKind", p.subject_id as "subjectId", p.version, p.key_id as "keyId"`;
+const PENDING = `p.id, p.subject_kind as "subjectKind", p.subject_id as "subjectId", p.version, p.key_id as "keyId",
+  p.job_id as "jobId"`;
 
 const nextPending = prepared(
   'next pending',

@@ -527,8 +527,8 @@ create index log_entries_execution on log_entries (execution_id) where execution
 -- As with `give_positions`, its plans must not depend on how large the tables were: a walk along the key, which also passes
 -- over the dead rows of what was taken, and no other way. `after`: an id before which none is looked for.
 create function next_pending(the_log text, after bigint, most int)
-  returns table (id bigint, subject_kind text, subject_id text, version int, leaf_hash bytea, key_id text, repeated boolean,
-    key_ended boolean)
+  returns table (id bigint, subject_kind text, subject_id text, version int, leaf_hash bytea, key_id text, job_id text,
+    repeated boolean, key_ended boolean)
   language plpgsql stable set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off
   set enable_mergejoin = off set enable_sort = off as $$
 #variable_conflict use_column
@@ -541,7 +541,7 @@ begin
     select s.vkey_id, false from log_state s where s.log_id = the_log and s.vkey_id is not null and not exists (
       select from log_entries e where e.log_id = the_log and e.subject_kind = 'key' and e.subject_id = s.vkey_id)
   )
-  select p.id, p.subject_kind, p.subject_id, p.version, sha256('\x00'::bytea || p.leaf), p.key_id,
+  select p.id, p.subject_kind, p.subject_id, p.version, sha256('\x00'::bytea || p.leaf), p.key_id, p.job_id,
          (select e.leaf = p.leaf from log_entries e
           where e.subject_id = p.subject_id and e.version = p.version and e.subject_kind = p.subject_kind
             -- So written, it is no way into the table: in an empty one the planner cannot tell it from the subject's.
