@@ -75,6 +75,22 @@ test('it runs a few times, however many texts a signature is tried over, where n
   expect(runs).toBe(3);
 });
 
+test('what a check throws counts in the run in which every answer was right', async () => {
+  const { publicKey, privateKey } = crypto.generateKeyPairSync('ed25519');
+  const key = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })).slice(-32);
+  const message = Uint8Array.of(1, 2, 3);
+  const signature = new Uint8Array(crypto.sign(null, message, privateKey));
+  const other = Uint8Array.of(4);
+  // The signature does not hold over the first text, so over the second it is taken not to hold either, until it is judged.
+  const both = (texts: Uint8Array[]) =>
+    judged((verifiers) => {
+      if (!texts.some((text) => verifiers.verifyEd25519(key, text, signature))) throw new Error('none holds');
+      return true;
+    });
+  await expect(both([other, other.with(0, 5), message])).resolves.toBe(true);
+  await expect(both([other, other.with(0, 5)])).rejects.toThrow('none holds');
+});
+
 test('a signature is only good when the browser said so', async () => {
   const never: WebCrypto = { ...subtleOf(), verify: () => Promise.resolve(false) };
   expect(await verdictOf(signed.execution, never)).toMatchObject({ ok: false });

@@ -30,8 +30,8 @@ interface Asked {
 /**
  * Runs `check` with signatures judged by WebCrypto, which is asynchronous while checks are not: a signature that nobody has
  * judged yet is taken as good and noted, and judged when the check has run. A run in which every answer turns out right is
- * what the check says; else `check` runs again with what is known now. In a fresh page this is several times faster than the
- * portable cryptography, which is asked where the browser does not know an algorithm.
+ * what the check says or throws; else `check` runs again with what is known now. In a fresh page this is several times faster
+ * than the portable cryptography, which is asked where the browser does not know an algorithm.
  */
 export async function withWebCrypto<T>(
   check: (verifiers: Verifiers) => T,
@@ -50,12 +50,14 @@ export async function withWebCrypto<T>(
       asked.push({ one, answer });
       return answer;
     };
-    const said = check({
-      sha256: portable.sha256,
-      verifyEd25519: (key, message, signature) =>
-        key.length === 32 && look({ algorithm: 'Ed25519', spki: ed25519Spki(key), message, signature }),
-      verifyP256: (spki, message, signature) => look({ algorithm: 'ECDSA', spki, message, signature }),
-    });
+    const said = outcomeOf(() =>
+      check({
+        sha256: portable.sha256,
+        verifyEd25519: (key, message, signature) =>
+          key.length === 32 && look({ algorithm: 'Ed25519', spki: ed25519Spki(key), message, signature }),
+        verifyP256: (spki, message, signature) => look({ algorithm: 'ECDSA', spki, message, signature }),
+      }),
+    );
     const keys = new Map<string, Promise<object>>();
     const right = await Promise.all(
       asked.map(async ({ one, answer }) => {
@@ -64,7 +66,19 @@ export async function withWebCrypto<T>(
         return holds === answer;
       }),
     );
-    if (!right.includes(false)) return said;
+    if (!right.includes(false)) return said();
+  }
+}
+
+/** What `work` answered or threw, again and whenever it is asked for. */
+function outcomeOf<T>(work: () => T): () => T {
+  try {
+    const value = work();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }
 
