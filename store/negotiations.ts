@@ -65,11 +65,15 @@ export interface KeptNegotiation {
 }
 
 /** Of an execution, the newest first. */
-export async function listNegotiations(db: Queryable, executionId: string): Promise<KeptNegotiation[]> {
+export async function listNegotiations(
+  db: Queryable,
+  executionId: string,
+  limit = KEPT,
+): Promise<KeptNegotiation[]> {
   const { rows } = await db.query<KeptNegotiation>(
     `select attempt, backend, region, outcome, record, recorded_at from negotiations
-     where execution_id = $1 order by number desc limit ${KEPT}`,
-    [executionId],
+     where execution_id = $1 order by number desc limit $2`,
+    [executionId, limit],
   );
   return rows;
 }

@@ -76,6 +76,7 @@ export const executionDetails = executionAnswer.extend({
     )
     .optional(),
   files: z.array(z.looseObject({ name: z.string(), size: z.number(), cid: text })).optional(),
+  waits_for: z.looseObject({ code: z.string(), message: text, seen_at: text }).nullish(),
   receipt: z.looseObject({ isolation: text, image_executed: text, image_requested: text }).nullish(),
 });
 

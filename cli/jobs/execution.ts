@@ -22,12 +22,19 @@ function receiptText({ id, ipfs_cid: cid, receipt }: z.infer<typeof executionDet
   return receipt == null ? `${cid}, erased: beacon verify ${id} shows the proof` : cid;
 }
 
+/** Why it has no place yet. */
+function waitsText({ waits_for: waits }: z.infer<typeof executionDetails>): string | undefined {
+  if (waits == null) return undefined;
+  return `${waits.message ?? waits.code} (${waits.code}${waits.seen_at == null ? '' : `, ${waits.seen_at}`})`;
+}
+
 function executionLines(execution: z.infer<typeof executionDetails>): string[] {
   const { receipt, failure, attempts = [], files = [] } = execution;
   const facts: [string, string | null | undefined][] = [
     ['execution', execution.id],
     ['job', execution.job_id],
     ['status', execution.status],
+    ['waits', waitsText(execution)],
     ['failure', failure ? `${failure.code}: ${failure.message ?? ''}` : undefined],
     ['region', execution.region],
     ['model', execution.model_id],

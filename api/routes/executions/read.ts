@@ -29,6 +29,7 @@ import { refuseErased } from '../erased.ts';
 import { findExecution, UUID } from './find.ts';
 import { LIST_OUTPUT_BYTES, withTries } from './of-job.ts';
 import { attemptView, executionView, fileView } from './view.ts';
+import { waiting, whatItWaitsFor } from './waiting.ts';
 
 const DEFAULT_EXECUTIONS = 10;
 const MAX_EXECUTIONS = 100;
@@ -42,6 +43,9 @@ const details = triedExecution
   .extend({
     attempts: z.array(attempt),
     files: z.array(outputFile).describe('What the deciding attempt left in its output folder.'),
+    waits_for: waiting
+      .nullable()
+      .describe('Of one that is `placing`: why it has no place yet, as far as anything is known.'),
     receipt: executionReceipt.nullable().describe('Null before the end. Its exact bytes are at `receipt`.'),
   })
   .meta({ id: 'ExecutionDetails' });
@@ -142,16 +146,18 @@ export function registerExecutionReads(app: RouteApp, pool: Pool): void {
       },
       async (request) => {
         const row = await findExecution(pool, request.params.id, request.principal, LIMITS.outputInlineBytes);
-        const [[tried], attempts, files, receipt] = await Promise.all([
+        const [[tried], attempts, files, waitsFor, receipt] = await Promise.all([
           withTries(pool, row.job_id, [row]),
           listAttempts(pool, [row.id]),
           listFiles(pool, row.id, row.attempt),
+          whatItWaitsFor(pool, row),
           getReceipt(pool, row.id),
         ]);
         return {
           ...tried!,
           attempts: (attempts.get(row.id) ?? []).map(attemptView),
           files: files.map((file) => fileView(row.id, file)),
+          waits_for: waitsFor,
           receipt: receipt === undefined ? null : (JSON.parse(receipt.bytes.toString('utf8')) as ReceiptView),
         };
       },

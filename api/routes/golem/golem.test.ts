@@ -8,6 +8,7 @@ import type { Candidate } from '../../../backends/backend.ts';
 import { createBreaker } from '../../../backends/golem/breaker.ts';
 import { createBusinessEvents } from '../../../observability/events.ts';
 import { createLogger } from '../../../observability/log.ts';
+import { beginNegotiation } from '../../../store/begin-negotiation.ts';
 import { writeWallet } from '../../../store/golem-reads.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { OPERATOR_TOKEN, signedJob, testApi, testKey, type TestApi } from '../../../test/support/api.ts';
@@ -103,6 +104,43 @@ describe('why an execution found nobody', () => {
       (await api.get('/api/v1/golem/status', operator)).json as { market: { region: string }[] }
     ).market;
     expect(market.map(({ region }) => region)).not.toContain('SA');
+  });
+
+  it('stands with the execution while it has no place', async () => {
+    const where = await execution();
+    const path = `/api/v1/executions/${where.executionId}`;
+    const waits = async (): Promise<unknown> =>
+      ((await api.get(path)).json as { waits_for: unknown }).waits_for;
+    const look = (found: Partial<Parameters<typeof recordLook>[2]>) =>
+      recordLook(recording(), where, { candidates: [], seen: 0, dropped: {}, ...found }, 10);
+    await look({});
+    expect(await waits()).toBeNull();
+    await beginNegotiation(api.db.pool, { jobId: where.jobId, index: 0 });
+    expect(await waits()).toMatchObject({ code: 'no_offers', seen_at: expect.any(String) });
+    await look({ seen: 3, dropped: { price: 2, blacklist: 1 } });
+    expect(await waits()).toMatchObject({
+      code: 'offers_dropped',
+      message: '3 offers seen, none fits: 2 by price, 1 by blacklist',
+    });
+    await look({ seen: 1, candidates: [candidateOf('0xabc', 'US')] });
+    expect(await waits()).toBeNull();
+    const talks = { provider: null, rank: null, durationMs: 900, probe: null };
+    const refusals = [{ provider: '0xabc', why: 'no capacity' }];
+    await recordTalks(recording(), { ...where, attempt: 1 }, { ...talks, refusals });
+    expect(await waits()).toMatchObject({ code: 'providers_refused' });
+    const shown = await beacon('execution', 'get', where.executionId);
+    expect(shown.out).toMatch(
+      /^waits {6}1 providers refused, the last one: no capacity \(providers_refused, \d{4}-.*Z\)$/m,
+    );
+    await recordTalks(
+      recording(),
+      { ...where, attempt: 1 },
+      { ...talks, provider: '0xabc', rank: 'P1', refusals: [] },
+    );
+    expect(await waits()).toBeNull();
+    const failure = { code: 'backend_unavailable', message: 'yagna does not answer' } as const;
+    await recordFailedLook(recording(), where, failure, 10);
+    expect(await waits()).toMatchObject(failure);
   });
 
   it('of a private job is told to nobody else', async () => {
