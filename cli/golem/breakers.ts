@@ -32,8 +32,8 @@ export async function listBreakers(context: Context): Promise<undefined> {
   showTable(
     context,
     [
-      { title: 'NAME', whole: true },
-      { title: 'STATE' },
+      { title: 'NAME', whole: true, essential: true },
+      { title: 'STATE', essential: true },
       { title: 'CALLS', align: 'right' },
       { title: 'FAILED', align: 'right' },
       { title: 'REFUSED', align: 'right' },

@@ -134,17 +134,28 @@ describe('job', () => {
     expect((await beacon(['job', 'get', id])).out.trimEnd().split('\n')).toHaveLength(212);
   });
 
-  test('get shows whole ids however narrow the terminal is', async () => {
+  test('get and list show the state on every terminal, and whole ids unless it is too narrow for both', async () => {
     const { id, file } = await signedFile();
     await beacon(['submit', file]);
     const { executions } = JSON.parse((await beacon(['job', 'get', id, '--json'])).out) as {
-      executions: { id: string }[];
+      executions: { id: string; status: string }[];
     };
-    for (const columns of [20, 60, 80]) {
+    const shown = async (columns: number, ...words: string[]): Promise<string> => {
       const io = recordedIo({ cwd: folder.path, env: { BEACON_API: url }, tty: true, columns });
-      await main(['job', 'get', id], io);
-      for (const execution of executions) expect(io.out()).toContain(execution.id);
+      await main(words, io);
+      return io.out();
+    };
+    for (const columns of [50, 60, 80]) {
+      const out = await shown(columns, 'job', 'get', id);
+      for (const execution of executions)
+        expect(out).toMatch(new RegExp(`${execution.id} .*${execution.status}`));
     }
+    const narrow = await shown(40, 'job', 'get', id);
+    for (const execution of executions) {
+      const ends = `${execution.id.slice(0, 10)}\\S*…\\S*${execution.id.slice(-10)}`;
+      expect(narrow).toMatch(new RegExp(`^ *\\d+ +${ends} +${execution.status}$`, 'm'));
+    }
+    expect(await shown(40, 'job', 'list')).toMatch(new RegExp(`^${id} +accepted`, 'm'));
   });
 
   test('cancel is signed by the job’s key; another key is refused', async () => {

@@ -14,12 +14,12 @@ export async function getJob(context: Context, id: string): Promise<undefined> {
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: '#', align: 'right' },
-  { title: 'EXECUTION', whole: true },
+  { title: '#', align: 'right', essential: true },
+  { title: 'EXECUTION', whole: true, essential: true },
   { title: 'REGION', shrinkTo: 4 },
   { title: 'MODEL', shrinkTo: 6 },
   { title: 'Q', align: 'right' },
-  { title: 'STATUS' },
+  { title: 'STATUS', essential: true },
   { title: 'PROVIDER', shrinkTo: 6 },
   { title: 'TIME', align: 'right' },
   { title: 'CID', shrinkTo: 9, ends: true },

@@ -30,8 +30,8 @@ export async function listJobs(context: Context, options: JobListOptions): Promi
     printable(job.name ?? ''),
   ]);
   const columns = [
-    { title: 'JOB', whole: true },
-    { title: 'STATUS' },
+    { title: 'JOB', whole: true, essential: true },
+    { title: 'STATUS', essential: true },
     { title: 'DONE', align: 'right' as const },
     { title: 'CREATED', shrinkTo: 16 },
     { title: 'NAME', shrinkTo: 8 },

@@ -20,6 +20,27 @@ test('cuts a content address in its middle and keeps both ends', () => {
   expect(widthOf(line)).toBeLessThanOrEqual(30);
 });
 
+test('a terminal too narrow for what must be seen shows that alone, and a name by its ends', () => {
+  const columns: Column[] = [
+    { title: 'JOB', whole: true, essential: true },
+    { title: 'REGION', shrinkTo: 4 },
+    { title: 'STATUS', essential: true },
+    { title: 'CREATED' },
+  ];
+  const id = '0197a000-0000-7000-8000-00000000000a';
+  const at = (width: number) => renderTable(columns, [[id, 'APAC', 'completed', '2026-01-01']], width);
+  expect(at(80)[1]).toBe(`${id}  APAC    completed  2026-01-01`);
+  expect(at(55)[1]).toBe(`${id}  APAC  completed …`);
+  expect(at(52)[1]).toBe(`${id}  completed`);
+  expect(at(40)).toEqual([
+    `JOB                            STATUS`,
+    `0197a000-0000-…0-00000000000a  completed`,
+  ]);
+  expect(at(20)[1]).toBe('0197…000a  completed');
+  for (let width = 5; width < 80; width++)
+    for (const line of at(width)) expect(widthOf(line)).toBeLessThanOrEqual(width);
+});
+
 test('no line is ever wider than asked for, with wide letters and colours too', () => {
   const cell = fc.oneof(
     fc.string({ maxLength: 30 }),
