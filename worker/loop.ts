@@ -55,3 +55,21 @@ export function runLoop({ name, firstAfterMs = 0, wait, step, failed }: LoopOpti
     },
   };
 }
+
+interface EveryOptions extends Pick<LoopOptions, 'name' | 'failed'> {
+  everyMs: number;
+  work(): Promise<unknown>;
+}
+
+/** The same for work that is done at the start and again and again, whatever there is to do. */
+export function runEvery({ name, everyMs, work, failed }: EveryOptions): Loop {
+  return runLoop({
+    name,
+    wait: (signal) => pause(everyMs, signal),
+    async step() {
+      await work();
+      return false;
+    },
+    failed,
+  });
+}

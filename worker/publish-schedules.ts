@@ -1,7 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
-import { pause } from '../domain/pause.ts';
 import type { Log } from '../observability/log.ts';
-import { runLoop, type Loop } from './loop.ts';
+import { runEvery, type Loop } from './loop.ts';
 import { applySchedule } from './schedule.ts';
 import type { TemporalSettings } from './temporal.ts';
 
@@ -23,13 +22,10 @@ export interface PublishSchedulesOptions {
 /** Keeps one schedule for each configured place, and none for others: with no place nothing is started. */
 export function startPublishSchedules(options: PublishSchedulesOptions): Loop {
   const { temporal, targets, everyMs, log } = options;
-  return runLoop({
+  return runEvery({
     name: 'publish schedules',
-    wait: (signal) => pause(targets.length === 0 ? NEVER_MS : LOOK_EVERY_MS, signal),
-    async step() {
-      await applySchedules(temporal, targets, everyMs);
-      return false;
-    },
+    everyMs: targets.length === 0 ? NEVER_MS : LOOK_EVERY_MS,
+    work: () => applySchedules(temporal, targets, everyMs),
     failed: (error) => log.warn({ err: error }, 'the schedules of publishing could not be applied'),
   });
 }

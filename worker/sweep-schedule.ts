@@ -1,9 +1,8 @@
 import { Client, Connection, ScheduleNotFoundError } from '@temporalio/client';
-import { pause } from '../domain/pause.ts';
 import type { Log } from '../observability/log.ts';
 import { readBreakers } from '../store/breakers.ts';
 import type { Pool } from '../store/pool.ts';
-import { runLoop, type Loop } from './loop.ts';
+import { runEvery, type Loop } from './loop.ts';
 import { applySchedule } from './schedule.ts';
 import type { TemporalSettings } from './temporal.ts';
 
@@ -17,26 +16,20 @@ const RETIRE_EVERY_MS = 5 * 60_000;
 
 /** Keeps the schedule of the sweeper, as long as a worker of Golem runs. */
 export function startSweepSchedule(temporal: TemporalSettings, everyMs: number, log: Log): Loop {
-  return runLoop({
+  return runEvery({
     name: 'sweep schedule',
-    wait: (signal) => pause(LOOK_EVERY_MS, signal),
-    async step() {
-      await applySweepSchedule(temporal, everyMs);
-      return false;
-    },
+    everyMs: LOOK_EVERY_MS,
+    work: () => applySweepSchedule(temporal, everyMs),
     failed: (error) => log.warn({ err: error }, 'the schedule of the sweeper could not be applied'),
   });
 }
 
 /** Golem is switched off where no worker of it reports: then nothing is swept, and nobody would take the sweeps. */
 export function startSweepRetirement(temporal: TemporalSettings, pool: Pool, log: Log): Loop {
-  return runLoop({
+  return runEvery({
     name: 'sweep retirement',
-    wait: (signal) => pause(RETIRE_EVERY_MS, signal),
-    async step() {
-      await retireSweepSchedule(temporal, pool);
-      return false;
-    },
+    everyMs: RETIRE_EVERY_MS,
+    work: () => retireSweepSchedule(temporal, pool),
     failed: (error) => log.warn({ err: error }, 'the schedule of the sweeper could not be removed'),
   });
 }
