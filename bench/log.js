@@ -57,7 +57,7 @@ await runProgram({ name: 'bench_log', limitMs: LIMIT_MS }, async ({ use, report,
   };
   const tessera = (batchAgeMs, awaited) =>
     startTessera({
-      program: programs.server,
+      program: /** @type {{ server: string }} */ (programs).server,
       parent: folder,
       batchAgeMs,
       checkpointMs: awaited ? TESSERA_CHECKPOINT_MS : 1_000,

@@ -60,7 +60,8 @@ await runProgram({ name: 'bench_verify', limitMs: LIMIT_MS }, async ({ use, repo
   const server = createServer(serve);
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   use({ [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(resolve)) });
-  const url = `http://127.0.0.1:${server.address().port}/`;
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const url = `http://127.0.0.1:${port}/`;
   const inBrowser = async (bundle, web) => {
     // A context of its own: nothing compiled before is reused.
     const context = await browser.newContext();

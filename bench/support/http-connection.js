@@ -39,7 +39,7 @@ export function createConnection({ port, host = '127.0.0.1', localAddress, timeo
     opened.on('error', (error) => socket === opened && lost(error));
     opened.on('close', () => socket === opened && lost(new Error('closed')));
     opened.on('data', (chunk) => {
-      received += chunk.latin1Slice(0, chunk.length);
+      received += chunk.toString('latin1');
       const end = received.indexOf('\r\n\r\n');
       if (end < 0) return;
       const length = /\r\ncontent-length: (\d+)/i.exec(received);

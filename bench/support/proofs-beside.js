@@ -71,6 +71,7 @@ export async function measureBeside({ use, report, say, signal }, server) {
     return { rate: inTime / (options.ms / 1_000), p99, proved, used };
   };
   const inTurns = async (kind, rounds, options) => {
+    /** @type {[any[], any[]]} */
     const [without, beside] = [[], []];
     for (let round = 0; round < rounds; round++) {
       // The same instants for both; and who comes second, and finds more in the tables, changes.
