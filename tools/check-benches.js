@@ -9,7 +9,9 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const OF_DIST = /^(?:(?:\.\.\/)+|\/)dist\/(.+)\.js$/;
 
 /** A module, name, member or argument that is not there, or one too many. Wider types than were asked for are not told. */
-const TOLD = new Set([2305, 2307, 2339, 2353, 2488, 2504, 2551, 2554, 2555, 2561, 2614, 2724, 2739, 2740, 2741]);
+const TOLD = new Set([
+  2305, 2307, 2339, 2353, 2488, 2504, 2551, 2554, 2555, 2561, 2614, 2724, 2739, 2740, 2741,
+]);
 
 const options = {
   target: ts.ScriptTarget.ES2023,

@@ -21,7 +21,7 @@ export async function serveBare(serve) {
       const bytes = begun === undefined ? chunk : Buffer.concat([begun, chunk]);
       begun = undefined;
       const end = bytes.indexOf(HEAD_END);
-      const head = end < 0 ? '' : bytes.latin1Slice(0, end);
+      const head = end < 0 ? '' : bytes.toString('latin1', 0, end);
       const from = end + HEAD_END.length;
       const size = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
       if (end < 0 || bytes.length < from + size) {

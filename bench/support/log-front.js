@@ -180,6 +180,5 @@ function createDoor({ pool, outbox, logId, keyId, notifier }) {
 
 /** In one call where Node has it, which costs half. */
 const sha256Hex = (/** @type {Buffer} */ bytes) =>
-  'hash' in crypto
-    ? crypto.hash('sha256', bytes, 'hex')
-    : crypto.createHash('sha256').update(bytes).digest('hex');
+  /** @type {{ hash?: typeof crypto.hash }} */ (crypto).hash?.('sha256', bytes, 'hex') ??
+  crypto.createHash('sha256').update(bytes).digest('hex');
