@@ -7,19 +7,19 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { build, isStale } from '../../tools/build.js';
-import { startCore, type Core } from '../support/core.ts';
+import type { Core } from '../support/core.ts';
 import { eventually } from '../support/eventually.ts';
-import { scriptedBackend } from '../support/scripted-backend.ts';
+import { IMAGE } from '../support/golem.ts';
 import { expectWhole } from '../support/whole-job.ts';
-import { startYagna, type Yagna } from '../yagna/yagna.ts';
+import type { Yagna } from '../yagna/yagna.ts';
+import { golemEnvironment, jobStand, ONLY_GOLEM, type JobStand } from './stand.ts';
 
 const AWAY_MS = 60_000;
 const REQUESTS_PER_SECOND = 5;
 const main = path.join(import.meta.dirname, '../../dist/cli/main.js');
-const plan = { backends: { '*': ['golem'] } };
-const image = 'builtin:worker';
 const EXEC = '/activity-api/v1/activity/{activity}/exec';
 
+let stand: JobStand;
 let yagna: Yagna;
 let core: Core;
 let folder: string;
@@ -45,31 +45,22 @@ function role(words: string[], env: Record<string, string>): Promise<string | un
 beforeAll(async () => {
   if (isStale()) await build();
   folder = await mkdtemp(path.join(os.tmpdir(), 'beacon-away-'));
-  yagna = await startYagna({
-    providers: [
-      { name: 'runs', region: 'US' },
-      // Its approval is still to come when yagna goes.
-      { name: 'thinks', region: 'EU', faults: [{ at: 'approval', do: 'slow', ms: 10_000, times: 1 }] },
-      { name: 'waits', region: 'APAC' },
-    ],
-  });
-  core = await startCore(scriptedBackend(() => ({ kind: 'answer', text: 'local' })));
-  const [built] = yagna.images;
-  const golem = {
-    YAGNA_URL: yagna.url,
-    GOLEM_API_KEY: yagna.key,
-    GOLEM_IMAGES: JSON.stringify({ [image]: { url: built!.url, sha3_224: built!.sha3 } }),
-  };
+  stand = await jobStand([
+    { name: 'runs', region: 'US' },
+    // Its approval is still to come when yagna goes.
+    { name: 'thinks', region: 'EU', faults: [{ at: 'approval', do: 'slow', ms: 10_000, times: 1 }] },
+    { name: 'waits', region: 'APAC' },
+  ]);
+  ({ yagna, core } = stand);
   const [url] = await Promise.all([
     role(['serve'], { PORT_STRATEGY: 'ephemeral' }),
-    role(['worker', '--queues', 'backend-golem'], golem),
+    role(['worker', '--queues', 'backend-golem'], golemEnvironment(yagna)),
   ]);
   api = url!;
 }, 240_000);
 afterAll(async () => {
   for (const child of processes) child.kill('SIGKILL');
-  await core[Symbol.asyncDispose]();
-  await yagna.stop();
+  await stand[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -114,10 +105,13 @@ async function attemptsOf(job: string): Promise<string[]> {
 
 it('yagna is down for a minute: it is hardly asked, health says so, jobs wait, what runs goes on, and all of them end', async () => {
   const running = await core.start(
-    { image, command: ['sh', '-c', 'sleep 20; echo ran'], regions: ['US'] },
-    plan,
+    { image: IMAGE, command: ['sh', '-c', 'sleep 20; echo ran'], regions: ['US'] },
+    ONLY_GOLEM,
   );
-  const thinking = await core.start({ image, command: ['echo', 'thought'], regions: ['EU'] }, plan);
+  const thinking = await core.start(
+    { image: IMAGE, command: ['echo', 'thought'], regions: ['EU'] },
+    ONLY_GOLEM,
+  );
   // Its image was started, and its program runs.
   await eventually(() => (yagna.journal.count('POST', EXEC) === 2 ? true : undefined));
   await eventually(() => (yagna.faultsLeft().length === 0 ? true : undefined));
@@ -129,7 +123,7 @@ it('yagna is down for a minute: it is hardly asked, health says so, jobs wait, w
   const until = performance.now() + AWAY_MS;
   const waiting = await Promise.all(
     Array.from({ length: 10 }, () =>
-      core.start({ image, command: ['echo', 'waited'], regions: ['APAC'] }, plan),
+      core.start({ image: IMAGE, command: ['echo', 'waited'], regions: ['APAC'] }, ONLY_GOLEM),
     ),
   );
   await eventually(async () => ((await breaker()) === 'open' ? true : undefined));

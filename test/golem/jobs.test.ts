@@ -1,33 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { GolemBackend } from '../../backends/golem/index.ts';
 import { requestCancel } from '../../store/cancel.ts';
 import { relayOnce } from '../../worker/relay.ts';
-import { startCore, type Core } from '../support/core.ts';
+import type { Core } from '../support/core.ts';
 import { eventually } from '../support/eventually.ts';
-import { golemOn, IMAGE } from '../support/golem.ts';
-import { scriptedBackend } from '../support/scripted-backend.ts';
+import { IMAGE } from '../support/golem.ts';
 import { expectWhole } from '../support/whole-job.ts';
-import { startYagna, type Yagna } from '../yagna/yagna.ts';
+import type { Yagna } from '../yagna/yagna.ts';
+import { golemStand, ONLY_GOLEM, type GolemStand } from './stand.ts';
 
-const plan = { backends: { '*': ['golem'] } };
-
+let stand: GolemStand;
 let yagna: Yagna;
-let golem: GolemBackend;
 let core: Core;
 
 beforeAll(async () => {
-  yagna = await startYagna({ providers: [{ region: 'US' }, { region: 'EU' }, { region: 'APAC' }] });
-  golem = golemOn(yagna);
-  core = await startCore(
-    scriptedBackend(() => ({ kind: 'answer', text: 'local' })),
-    { golem },
-  );
+  stand = await golemStand([{ region: 'US' }, { region: 'EU' }, { region: 'APAC' }]);
+  ({ yagna, core } = stand);
 });
-afterAll(async () => {
-  await core[Symbol.asyncDispose]();
-  await golem[Symbol.asyncDispose]();
-  await yagna.stop();
-});
+afterAll(() => stand[Symbol.asyncDispose]());
 
 const working = async (): Promise<true> =>
   eventually(() => (yagna.books().openActivities.length > 0 ? true : undefined));
@@ -40,7 +29,7 @@ describe('a job on Golem', { timeout: 60_000 }, () => {
   it('runs in each of its regions, pays what was asked, and its receipts say so', async () => {
     const job = await core.start(
       { image: IMAGE, command: ['sh', '-c', 'cat "$BEACON_INPUT"'], regions: ['US', 'EU', 'APAC'] },
-      plan,
+      ONLY_GOLEM,
     );
     expect(await core.ended(job)).toBe('completed');
     await expectWhole(core, job);
@@ -63,7 +52,7 @@ describe('a job on Golem', { timeout: 60_000 }, () => {
   });
 
   it('that is cancelled ends its provider within five seconds', async () => {
-    const job = await core.start({ image: IMAGE, command: ['sleep', '120'] }, plan);
+    const job = await core.start({ image: IMAGE, command: ['sleep', '120'] }, ONLY_GOLEM);
     await working();
     const asked = performance.now();
     await requestCancel(core.db.pool, { jobId: job, actor: 'test' });
@@ -76,7 +65,7 @@ describe('a job on Golem', { timeout: 60_000 }, () => {
 
   it('whose daemon is away waits without an attempt, and runs when it is back', async () => {
     await yagna.down();
-    const job = await core.start({ image: IMAGE, command: ['echo', 'answered'] }, plan);
+    const job = await core.start({ image: IMAGE, command: ['echo', 'answered'] }, ONLY_GOLEM);
     await eventually(async () => {
       const { raw } = await core.client.workflow.getHandle(`job-${job}`).describe();
       const looks = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'negotiate');

@@ -5,15 +5,14 @@ import path from 'node:path';
 import { Big } from 'big.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { build, isStale } from '../../tools/build.js';
-import { startCore, type Core } from '../support/core.ts';
+import type { Core } from '../support/core.ts';
 import { eventually } from '../support/eventually.ts';
-import { scriptedBackend } from '../support/scripted-backend.ts';
 import { expectWhole } from '../support/whole-job.ts';
 import type { ProviderScript } from '../yagna/provider.ts';
-import { startYagna, type Yagna } from '../yagna/yagna.ts';
+import type { Yagna } from '../yagna/yagna.ts';
+import { golemEnvironment, jobStand, ONLY_GOLEM, type JobStand } from './stand.ts';
 
 const main = path.join(import.meta.dirname, '../../dist/cli/main.js');
-const plan = { backends: { '*': ['golem'] } };
 /** What keeps the first attempt of each region where it is. */
 const STUCK: Record<string, ProviderScript['faults']> = {
   US: [{ at: 'counter', do: 'silent', times: 1 }],
@@ -25,32 +24,27 @@ const STUCK: Record<string, ProviderScript['faults']> = {
 };
 const REGIONS = Object.keys(STUCK);
 
+let stand: JobStand;
 let yagna: Yagna;
 let core: Core;
 const workers: ChildProcess[] = [];
 
 beforeAll(async () => {
   if (isStale()) await build();
-  yagna = await startYagna({
-    providers: REGIONS.map((region) => ({ name: region, region, faults: STUCK[region]! })),
-  });
-  core = await startCore(scriptedBackend(() => ({ kind: 'answer', text: 'local' })));
+  stand = await jobStand(REGIONS.map((region) => ({ name: region, region, faults: STUCK[region]! })));
+  ({ yagna, core } = stand);
 }, 180_000);
 afterAll(async () => {
   for (const worker of workers) worker.kill('SIGKILL');
-  await core[Symbol.asyncDispose]();
-  await yagna.stop();
+  await stand[Symbol.asyncDispose]();
 });
 
 function startWorker(): ChildProcess {
-  const [image] = yagna.images;
   const worker = spawn(process.execPath, [main, 'worker', '--queues', 'backend-golem'], {
     env: {
       PATH: process.env.PATH,
       ...core.env,
-      YAGNA_URL: yagna.url,
-      GOLEM_API_KEY: yagna.key,
-      GOLEM_IMAGES: JSON.stringify({ 'builtin:worker': { url: image!.url, sha3_224: image!.sha3 } }),
+      ...golemEnvironment(yagna),
       LOG_LEVEL: 'warn',
     },
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -63,7 +57,7 @@ it('a worker that is killed in the middle of six attempts costs nothing twice, a
   const first = startWorker();
   const job = await core.start(
     { image: 'builtin:worker', command: ['echo', 'answered'], regions: REGIONS },
-    plan,
+    ONLY_GOLEM,
   );
   // Each provider is where its fault keeps it: a demand, a pending agreement, an approved one, three activities.
   await eventually(() => (yagna.faultsLeft().length === 0 ? true : undefined), 30_000);

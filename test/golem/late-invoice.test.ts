@@ -6,49 +6,31 @@ import { createLogger } from '../../observability/log.ts';
 import { createMetrics } from '../../observability/metrics.ts';
 import { readJobCost } from '../../store/payments.ts';
 import { golemBooks } from '../../worker/golem-books.ts';
-import { startCore, type Core } from '../support/core.ts';
 import { eventually } from '../support/eventually.ts';
-import { emulatorSettings, golemOn, IMAGE } from '../support/golem.ts';
-import type { GolemBackend } from '../../backends/golem/index.ts';
-import { scriptedBackend } from '../support/scripted-backend.ts';
-import { startYagna, type Yagna } from '../yagna/yagna.ts';
+import { emulatorSettings, IMAGE } from '../support/golem.ts';
+import type { ProviderScript } from '../yagna/provider.ts';
+import { golemStand, ONLY_GOLEM, type GolemStand } from './stand.ts';
 
 const LATE_MS = 8_000;
-let yagna: Yagna;
-let golem: GolemBackend;
-let core: Core;
+let stand: GolemStand;
 
 beforeAll(async () => {
-  yagna = await startYagna({
-    providers: [
-      {
-        name: 'slow',
-        region: 'US',
-        prices: { start: '0.01', cpuSec: '0', envSec: '0' },
-        faults: [
-          { at: 'invoice', do: 'late', ms: LATE_MS },
-          { at: 'debit-note', do: 'none' },
-        ],
-      },
+  const slow: ProviderScript = {
+    name: 'slow',
+    region: 'US',
+    prices: { start: '0.01', cpuSec: '0', envSec: '0' },
+    faults: [
+      { at: 'invoice', do: 'late', ms: LATE_MS },
+      { at: 'debit-note', do: 'none' },
     ],
-  });
-  golem = golemOn(yagna, { waits: { invoiceMs: 300 } });
-  core = await startCore(
-    scriptedBackend(() => ({ kind: 'answer', text: 'local' })),
-    { golem },
-  );
+  };
+  stand = await golemStand([slow], { waits: { invoiceMs: 300 } });
 });
-afterAll(async () => {
-  await core[Symbol.asyncDispose]();
-  await golem[Symbol.asyncDispose]();
-  await yagna.stop();
-});
+afterAll(() => stand[Symbol.asyncDispose]());
 
 it('an invoice that comes after its attempt was given up is refused, and nothing stays open', async () => {
-  const job = await core.start(
-    { image: IMAGE, command: ['echo', 'answered'] },
-    { backends: { '*': ['golem'] } },
-  );
+  const { yagna, golem, core } = stand;
+  const job = await core.start({ image: IMAGE, command: ['echo', 'answered'] }, ONLY_GOLEM);
   expect(await core.ended(job)).toBe('completed');
   const { pool } = core.db;
   const events = createBusinessEvents(createLogger('test', 'silent'), createMetrics());
