@@ -1,24 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  auditedLog,
-  DAMAGE,
-  flipped,
-  freshAuditor,
-  type AuditedLog,
-  type Auditor,
-} from '../../test/support/audited-log.ts';
+import { describe, expect, test } from 'vitest';
+import { withAuditedLog } from '../../test/support/audited-file.ts';
+import { DAMAGE, flipped, type AuditedLog, type Auditor } from '../../test/support/audited-log.ts';
 
 let stand: AuditedLog;
 let auditor: Auditor;
-
-beforeAll(async () => {
-  stand = await auditedLog();
+withAuditedLog((log, by) => {
+  [stand, auditor] = [log, by];
 });
-afterAll(() => stand[Symbol.asyncDispose]());
-beforeEach(async () => {
-  auditor = await freshAuditor(stand);
-});
-afterEach(() => auditor[Symbol.asyncDispose]());
 
 const at = (index: number) => `where idx = ${index}`;
 describe('damage in the store is named:', () => {

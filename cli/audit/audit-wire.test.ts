@@ -1,22 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { generateLogKey } from '../../attestation/keys/log-key.ts';
 import { nodeSha256 } from '../../attestation/keys/node-verifiers.ts';
 import { treeHash } from '../../domain/log/hash.ts';
 import { decodeEntryBundle, encodeEntryBundle, parseTilePath } from '../../domain/log/tile.ts';
-import { auditedLog, freshAuditor, type AuditedLog, type Auditor } from '../../test/support/audited-log.ts';
+import { withAuditedLog } from '../../test/support/audited-file.ts';
+import type { AuditedLog, Auditor } from '../../test/support/audited-log.ts';
 import type { TamperingProxy } from '../../test/support/tampering-proxy.ts';
 
 let stand: AuditedLog;
 let auditor: Auditor;
-
-beforeAll(async () => {
-  stand = await auditedLog();
+withAuditedLog((log, by) => {
+  [stand, auditor] = [log, by];
 });
-afterAll(() => stand[Symbol.asyncDispose]());
-beforeEach(async () => {
-  auditor = await freshAuditor(stand);
-});
-afterEach(() => auditor[Symbol.asyncDispose]());
 
 const hash = treeHash(nodeSha256);
 

@@ -1,18 +1,13 @@
 import { gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { auditedLog, freshAuditor, type AuditedLog, type Auditor } from '../../test/support/audited-log.ts';
+import { describe, expect, test } from 'vitest';
+import { withAuditedLog } from '../../test/support/audited-file.ts';
+import type { AuditedLog, Auditor } from '../../test/support/audited-log.ts';
 
 let stand: AuditedLog;
 let auditor: Auditor;
-
-beforeAll(async () => {
-  stand = await auditedLog();
+withAuditedLog((log, by) => {
+  [stand, auditor] = [log, by];
 });
-afterAll(() => stand[Symbol.asyncDispose]());
-beforeEach(async () => {
-  auditor = await freshAuditor(stand);
-});
-afterEach(() => auditor[Symbol.asyncDispose]());
 
 describe('a clean log', () => {
   test('is clean in its tables and over HTTP, and says so to people', async () => {

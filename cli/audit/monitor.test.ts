@@ -1,24 +1,19 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { nodeSha256 } from '../../attestation/keys/node-verifiers.ts';
 import { treeHash } from '../../domain/log/hash.ts';
-import { auditedLog, freshAuditor, type AuditedLog, type Auditor } from '../../test/support/audited-log.ts';
+import { withAuditedLog } from '../../test/support/audited-file.ts';
+import type { AuditedLog, Auditor } from '../../test/support/audited-log.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { recordedIo } from '../../test/support/recorded-io.ts';
 import { main } from '../command-line.ts';
 
 let stand: AuditedLog;
 let auditor: Auditor;
-
-beforeAll(async () => {
-  stand = await auditedLog();
+withAuditedLog((log, by) => {
+  [stand, auditor] = [log, by];
 });
-afterAll(() => stand[Symbol.asyncDispose]());
-beforeEach(async () => {
-  auditor = await freshAuditor(stand);
-});
-afterEach(() => auditor[Symbol.asyncDispose]());
 
 const hash = treeHash(nodeSha256);
 
