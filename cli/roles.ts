@@ -2,7 +2,7 @@ import { createLogger } from '../observability/log.ts';
 import { withoutForeignKeys } from '../config/role-keys.ts';
 import { doubts } from '../config/doubts.ts';
 import { readSettings } from '../config/settings.ts';
-import { requireCertificate, traceEndpoint } from '../config/tracing.ts';
+import { requireTraceFiles, traceEndpoint } from '../config/tracing.ts';
 import { software } from '../config/software.ts';
 import type { Values } from '../config/variables.ts';
 import type { Log } from '../observability/log.ts';
@@ -78,7 +78,7 @@ async function runUntil(
 async function startTraces(role: string, settings: Values, log: Log): Promise<AsyncDisposable | undefined> {
   const endpoint = traceEndpoint(settings);
   if (endpoint === null) return undefined;
-  requireCertificate(settings);
+  requireTraceFiles(settings);
   const { startTracing } = await import('../observability/otel/start.ts');
   return startTracing({ role, version: software.version, endpoint, log });
 }

@@ -1,6 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../test/support/temporary-folder.ts';
 import { readSettings } from './settings.ts';
-import { requireCertificate, traceEndpoint } from './tracing.ts';
+import { requireTraceFiles, traceEndpoint } from './tracing.ts';
 
 const ON = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317' };
 
@@ -41,11 +45,15 @@ describe('where traces go', () => {
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:99999'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:4318/v1/traces'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'two words'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://[::1]/'],
     ['OTEL_EXPORTER_OTLP_INSECURE', 'yes'],
     ['OTEL_EXPORTER_OTLP_INSECURE', '1'],
     ['OTEL_SDK_DISABLED', 'on'],
     ['OTEL_EXPORTER_OTLP_PROTOCOL', 'http/protobuf'],
     ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s'],
+    ['OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', '10s'],
+    ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'http/json'],
     ['OTEL_RESOURCE_ATTRIBUTES', 'staging'],
     ['OTEL_TRACES_EXPORTER', 'console'],
     ['OTEL_TRACES_SAMPLER', 'ratio'],
@@ -63,10 +71,45 @@ describe('where traces go', () => {
     );
   });
 
-  it('needs a certificate that is there', () => {
-    const settings = readSettings({ ...ON, OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere/ca.pem' });
-    expect(() => requireCertificate(settings)).toThrow(
-      'OTEL_EXPORTER_OTLP_CERTIFICATE: cannot read /nowhere/ca.pem',
+  it.each(['x=%zz', 'x=%C3%A9', 'x=%0a', 'x-bin=hunter2', 'ключ=hunter2', 'a=1,x=%0ahunter2'])(
+    'is refused by the name of the headers where gRPC could not send %j',
+    (headers) => {
+      for (const name of ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']) {
+        const refusal = expect.objectContaining({
+          message: expect.stringMatching(new RegExp(`^${name}: its value has a name or a value`)),
+        });
+        expect(() => readSettings({ ...ON, [name]: headers })).toThrow(refusal);
+        expect(() => readSettings({ ...ON, [name]: headers })).not.toThrow(/hunter2/);
+      }
+    },
+  );
+
+  it.each(['authorization=Bearer%20t0ken==', 'a=1, b=2,', 'X-Tenant = blue%20team', ''])(
+    'is asked with %j',
+    (headers) => {
+      expect(() => readSettings({ ...ON, OTEL_EXPORTER_OTLP_HEADERS: headers })).not.toThrow();
+    },
+  );
+
+  it.each([
+    'OTEL_EXPORTER_OTLP_CERTIFICATE',
+    'OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE',
+    'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE',
+    'OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY',
+  ])('needs a file of %s that is there and is one', (name) => {
+    const given = (file: string) => () => requireTraceFiles(readSettings({ ...ON, [name]: file }));
+    expect(given('/nowhere/ca.pem')).toThrow(`${name}: cannot read /nowhere/ca.pem`);
+    expect(given(import.meta.filename)).toThrow(`${name}: ${import.meta.filename} holds no `);
+  });
+
+  it('needs both of a certificate and its key', async () => {
+    await using folder = await temporaryFolder();
+    const file = path.join(folder.path, 'key.pem');
+    const { privateKey } = generateKeyPairSync('ed25519');
+    await writeFile(file, privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    const settings = readSettings({ ...ON, OTEL_EXPORTER_OTLP_CLIENT_KEY: file });
+    expect(() => requireTraceFiles(settings)).toThrow(
+      'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY: one needs the other',
     );
   });
 });

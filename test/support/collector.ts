@@ -46,7 +46,15 @@ const service: ServiceDefinition = {
   },
 };
 
-export async function startCollector(port = 0): Promise<Collector> {
+export interface CollectorOptions {
+  port?: number;
+  /** PEM; without it the collector speaks without TLS. */
+  tls?: { key: string; certificate: string };
+  /** Asks who calls, and takes only this one's certificate. */
+  caller?: string;
+}
+
+export async function startCollector({ port = 0, tls, caller }: CollectorOptions = {}): Promise<Collector> {
   const server = new Server();
   const collector: Collector = {
     url: '',
@@ -68,12 +76,21 @@ export async function startCollector(port = 0): Promise<Collector> {
     },
   });
   const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
+    server.bindAsync(`127.0.0.1:${port}`, credentialsOf(tls, caller), (error, at) =>
       error === null ? resolve(at) : reject(error),
     ),
   );
-  collector.url = `http://127.0.0.1:${bound}`;
+  collector.url = tls === undefined ? `http://127.0.0.1:${bound}` : `https://localhost:${bound}`;
   return collector;
+}
+
+function credentialsOf(tls: CollectorOptions['tls'], caller: CollectorOptions['caller']): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(
+    caller === undefined ? null : Buffer.from(caller),
+    [{ private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.certificate) }],
+    caller !== undefined,
+  );
 }
 
 interface KeyValue {
