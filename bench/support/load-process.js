@@ -2,8 +2,9 @@
  * Runs in a process of its own: makes signed submits and sends them.
  *   { prepare: n, executions }            makes n distinct requests                   → { prepared }
  *   { flood: { port, connections, ms } }  each connection sends the next as it is free → { answers, seconds, … }
- *   { poisson: { port, connections, ms, rate, seed } }  sends at random instants, the same for a seed, whatever is
- *                                         still under way; a time is counted from the instant at which the submit was due
+ *   { poisson: { port, connections, ms, rate, seed, warmMs } }  sends at random instants, the same for a seed, whatever is
+ *                                         still under way; a time is counted from the instant at which the submit was due,
+ *                                         and not at all when that was in the first `warmMs` (default 0)
  * `inTime`: how many were accepted within `ms`.
  */
 import { acceptedConnections, postRequest } from './http-connection.js';
@@ -27,7 +28,8 @@ process.on('message', async (/** @type {any} */ message) => {
   else if (message.poisson !== undefined) process.send?.(await poisson(message.poisson));
 });
 
-function results(until) {
+/** Counts what was due from `since` on. */
+function results(since, until) {
   let inTime = 0;
   const answers = {};
   const times = [];
@@ -36,6 +38,7 @@ function results(until) {
     async send(connection, request, from = performance.now()) {
       const { status } = await connection.ask(request).catch(() => ({ status: 'lost' }));
       const now = performance.now();
+      if (from < since) return;
       times.push(now - from);
       answers[status] = (answers[status] ?? 0) + 1;
       if (status === 202 && now <= until) inTime++;
@@ -55,7 +58,7 @@ function results(until) {
 async function flood({ port, connections, ms }) {
   const open = await acceptedConnections(connections, { port });
   const began = performance.now();
-  const { send, summary } = results(began + ms);
+  const { send, summary } = results(began, began + ms);
   let next = 0;
   await Promise.all(
     open.map(async (connection) => {
@@ -68,11 +71,12 @@ async function flood({ port, connections, ms }) {
   return summary(seconds);
 }
 
-async function poisson({ port, connections, ms, rate, seed = Math.random() * 2 ** 32 }) {
+async function poisson({ port, connections, ms, rate, seed = Math.random() * 2 ** 32, warmMs = 0 }) {
   const free = await acceptedConnections(connections, { port });
   const random = seededRandom(seed);
   const began = performance.now();
-  const { send, summary } = results(began + ms);
+  const since = began + warmMs;
+  const { send, summary } = results(since, since + ms);
   const due = [];
   const underWay = new Set();
   let next = 0;
@@ -89,7 +93,7 @@ async function poisson({ port, connections, ms, rate, seed = Math.random() * 2 *
       underWay.add(sent);
     }
   };
-  while (at - began < ms && next < requests.length) {
+  while (at - since < ms && next < requests.length) {
     // A timer waits a millisecond or more: what fell due meanwhile goes out together, counted from its own instant.
     while (at <= performance.now() && next < requests.length) {
       due.push({ request: requests[next++], from: at });
@@ -99,7 +103,7 @@ async function poisson({ port, connections, ms, rate, seed = Math.random() * 2 *
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   while (underWay.size > 0) await Promise.all(underWay);
-  const seconds = (performance.now() - began) / 1_000;
+  const seconds = (performance.now() - since) / 1_000;
   for (const connection of free) connection.close();
   return summary(seconds);
 }
