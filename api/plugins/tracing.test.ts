@@ -33,6 +33,7 @@ beforeEach(async () => {
     throw new Error('a secret');
   });
   app.get('/slow', () => new Promise(() => waiting()));
+  app.get('/files/*', async () => 'a file');
   app.get('/health', { schema: { tags: ['service'] } }, async () => 'well');
   await app.listen({ port: 0, host: '127.0.0.1' });
 });
@@ -74,11 +75,18 @@ it('a fault of ours fails its span, a client that goes away too; what is not the
   socket.write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await asked;
   socket.destroy();
-  expect(await span('GET /slow')).toMatchObject({
-    failed: true,
-    attributes: { 'error.type': 'client_gone' },
-  });
+  const gone = await span('GET /slow');
+  expect(gone).toMatchObject({ failed: true, attributes: { 'error.type': 'client_gone' } });
+  // Nothing was answered.
+  expect(gone.attributes).not.toHaveProperty('http.response.status_code');
   expect(await span('GET /broken')).toMatchObject({ failed: true, attributes: { 'error.type': '500' } });
   expect(JSON.stringify(collector.spans)).not.toContain('secret');
   expect(collector.spans).toHaveLength(2);
+});
+
+it('the name of a file that a job wrote is not told', async () => {
+  expect(await (await fetch(url('/files/of/patient-smith.pdf'))).text()).toBe('a file');
+  const { attributes } = await span('GET /files/*');
+  expect(attributes).toMatchObject({ 'http.route': '/files/*', 'http.response.status_code': '200' });
+  expect(JSON.stringify(attributes)).not.toContain('smith');
 });

@@ -29,15 +29,15 @@ export function registerTracing(app: FastifyInstance): void {
     const span = traces.start(`${request.method} ${route}`, {
       kind: 'server',
       parent: typeof given === 'string' ? given : null,
-      attributes: { 'http.route': route, ...about(request) },
+      attributes: { 'http.route': route, ...pathOf(route, request), ...about(request) },
     });
     request.span = span;
     reply.header('traceresponse', span.traceparent);
     // Also where the client goes away before it has its answer.
     reply.raw.once('close', () => {
-      const { statusCode, writableFinished } = reply.raw;
-      span.set({ 'http.response.status_code': statusCode });
-      if (statusCode >= 500) span.fail(String(statusCode));
+      const { headersSent, statusCode, writableFinished } = reply.raw;
+      if (headersSent) span.set({ 'http.response.status_code': statusCode });
+      if (headersSent && statusCode >= 500) span.fail(String(statusCode));
       else if (!writableFinished) span.fail('client_gone');
       span.end();
     });
@@ -50,11 +50,15 @@ export function registerTracing(app: FastifyInstance): void {
   });
 }
 
-function about({ method, url, protocol, id }: FastifyRequest): Attributes {
+/** What a wildcard stands for are names of files, which are a part of what a job wrote. */
+function pathOf(route: string, { url }: FastifyRequest): Attributes {
+  return route.endsWith('*') ? {} : { 'url.path': url.replace(/[?#].*$/s, '').slice(0, LONGEST_PATH) };
+}
+
+function about({ method, protocol, id }: FastifyRequest): Attributes {
   return {
     'http.request.method': method,
     'url.scheme': protocol,
-    'url.path': url.replace(/[?#].*$/s, '').slice(0, LONGEST_PATH),
     'beacon.request.id': id,
   };
 }
