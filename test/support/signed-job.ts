@@ -3,8 +3,9 @@ import { generateLogKey, type LogKey } from '../../attestation/keys/log-key.ts';
 import { nodeVerifiers } from '../../attestation/keys/node-verifiers.ts';
 import { generateReceiptKey, type ReceiptKey } from '../../attestation/keys/receipt-key.ts';
 import {
-  buildJobSummary,
+  buildErasure,
   buildFirstKeyStart,
+  buildJobSummary,
   buildKeyStart,
   buildReceipt,
   type SignedStatement,
@@ -17,6 +18,7 @@ import {
   type ExecutionBundle,
   type JobBundle,
 } from '../../domain/receipt/bundle.ts';
+import type { Erasure } from '../../domain/receipt/erasure.ts';
 import type { ExecutionReceipt } from '../../domain/receipt/execution-receipt.ts';
 import type { JobSummary } from '../../domain/receipt/job-summary.ts';
 import type { PlannedRow } from '../../domain/receipt/planned-row.ts';
@@ -61,6 +63,8 @@ interface Remake {
   starts?: readonly SignedStatement[];
   /** The starts come after everything else. */
   startsLast?: boolean;
+  /** Executions of which the erasure stands in the place of the receipt, and what it says. */
+  erased?: readonly { index: number; change?: Partial<Erasure> }[];
   /** Who signs the checkpoint; default the log's key. */
   checkpointBy?: readonly [LogKey, ...LogKey[]];
 }
@@ -104,14 +108,28 @@ export async function signedJob({
   async function bundle(
     of: ExecutionReceipt[],
     summary: JobSummary,
-    { keySecond = false, keys = [receiptKey], startsLast = false, ...change }: Remake = {},
+    { keySecond = false, keys = [receiptKey], startsLast = false, erased = [], ...change }: Remake = {},
   ): Promise<JobBundle> {
     const starts = change.starts ?? (await keyStarts(keys));
     const before = keySecond ? [await buildFirstKeyStart(generateReceiptKey())] : [];
     const signer = (index: number) => keys[change.signedBy?.(index) ?? keys.length - 1]!;
     const signedReceipts = await Promise.all(of.map((receipt, i) => buildReceipt(receipt, signer(i))));
     const signedSummary = await buildJobSummary(summary, signer(-1));
-    const documents = [...signedReceipts, signedSummary];
+    const erasures = await Promise.all(
+      erased.map(({ index, change: other }) => {
+        const { execution_id, origin } = of[index]!;
+        const receipt_cid = signedReceipts[index]!.cid;
+        const said = {
+          execution_id,
+          job_id: origin.id,
+          receipt_cid,
+          reason: 'asked for',
+          erased_at: ENDED_AT,
+        };
+        return buildErasure({ ...said, ...other }, signer(-1));
+      }),
+    );
+    const documents = [...signedReceipts, signedSummary, ...erasures];
     const [first, ...others] = (change.checkpointBy ?? [logKey]).map((key) => key.signerFor(ORIGIN));
     const all = await logged(
       startsLast ? [...documents, ...starts] : [...before, ...starts, ...documents],
@@ -126,7 +144,10 @@ export async function signedJob({
       media_type: JOB_BUNDLE,
       spec: toBase64(spec),
       summary: { summary: textOf(signedSummary.bytes), ...links[of.length]! },
-      executions: signedReceipts.map((signed, i) => ({ receipt: textOf(signed.bytes), ...links[i]! })),
+      executions: signedReceipts
+        .map((signed, i) => ({ receipt: textOf(signed.bytes), ...links[i]! }))
+        .filter((_, i) => !erased.some(({ index }) => index === i)),
+      ...(erased.length === 0 ? {} : { erased: links.slice(of.length + 1, documents.length) }),
       key_proofs: keyLinks,
     };
   }
