@@ -35,7 +35,7 @@ export class ToldOnce implements SpanExporter {
     }
     if (this.#lost === undefined)
       this.#log.warn(
-        { err: { message: error.message } },
+        { reason: error.message },
         `traces cannot be exported to ${this.#endpoint} (OTEL_EXPORTER_OTLP_ENDPOINT); their spans are lost, and this is said once`,
       );
     this.#lost = (this.#lost ?? 0) + spans;

@@ -27,10 +27,10 @@ export function traceOutgoing(): Disposable {
       if (span !== undefined) open.set(request, span);
     },
     'undici:request:headers'(message) {
-      const { request, response } = message as { request: object; response: { statusCode: number } };
+      const { request, response } = message as { request: ClientRequest; response: { statusCode: number } };
       const span = open.get(request);
       span?.set({ 'http.response.status_code': response.statusCode });
-      if (response.statusCode >= 400) span?.fail(String(response.statusCode));
+      if (isFailure(request.method, response.statusCode)) span?.fail(String(response.statusCode));
     },
     'undici:request:trailers'(message) {
       end((message as { request: object }).request);
@@ -53,6 +53,10 @@ export function traceOutgoing(): Disposable {
     },
   };
 }
+
+/** What is to be deleted and is gone already is no failure. */
+const isFailure = (method: string, status: number): boolean =>
+  status >= 400 && !(method === 'DELETE' && (status === 404 || status === 410));
 
 function begin({ origin, method, path }: ClientRequest): Span | undefined {
   const now = tracing();

@@ -5,7 +5,6 @@ import {
   SpanKind,
   SpanStatusCode,
   trace,
-  TraceFlags,
   type Context,
   type Link,
   type Span as OtelSpan,
@@ -31,10 +30,11 @@ export interface SpanIds {
 export function otelTracing(tracer: Tracer, ids: SpanIds): Tracing {
   const ours = new WeakMap<OtelSpan, Span>();
   const theirs = new WeakMap<Span, OtelSpan>();
+  const ended = new WeakSet<OtelSpan>();
   const wrap = (span: OtelSpan): Span => {
     const known = ours.get(span);
     if (known !== undefined) return known;
-    const made = wrapped(span);
+    const made = wrapped(span, ended);
     ours.set(span, made);
     theirs.set(made, span);
     return made;
@@ -64,22 +64,20 @@ export function otelTracing(tracer: Tracer, ids: SpanIds): Tracing {
       return of === undefined ? work() : context.with(trace.setSpan(context.active(), of), work);
     },
     active() {
-      const span = openSpan();
+      const span = openSpan(ended);
       return span === undefined ? undefined : wrap(span);
     },
     ids() {
-      const found = openSpan()?.spanContext();
+      const found = openSpan(ended)?.spanContext();
       return found === undefined ? undefined : { trace_id: found.traceId, span_id: found.spanId };
     },
   };
 }
 
 /** What outlives the work that it was begun for (a connection, a timer) must not be told as a part of it. */
-function openSpan(): OtelSpan | undefined {
+function openSpan(ended: WeakSet<OtelSpan>): OtelSpan | undefined {
   const span = trace.getActiveSpan();
-  if (span === undefined) return undefined;
-  const isSampled = (span.spanContext().traceFlags & TraceFlags.SAMPLED) !== 0;
-  return isSampled && !span.isRecording() ? undefined : span;
+  return span === undefined || ended.has(span) ? undefined : span;
 }
 
 /** A parent that is no trace context is no parent: a new trace begins, as the W3C has it. */
@@ -94,7 +92,7 @@ function linkTo(traceparent: string): Link[] {
   return found === undefined ? [] : [{ context: found }];
 }
 
-function wrapped(span: OtelSpan): Span {
+function wrapped(span: OtelSpan, ended: WeakSet<OtelSpan>): Span {
   return {
     traceparent: formatTraceparent(span.spanContext()),
     set: (attributes) => void span.setAttributes({ ...attributes }),
@@ -103,6 +101,9 @@ function wrapped(span: OtelSpan): Span {
       for (const link of linkTo(traceparent)) span.addLink({ ...link, attributes: { ...attributes } });
     },
     fail: (type) => void span.setAttribute('error.type', type).setStatus({ code: SpanStatusCode.ERROR }),
-    end: (atMs) => span.end(atMs),
+    end(atMs) {
+      ended.add(span);
+      span.end(atMs);
+    },
   };
 }

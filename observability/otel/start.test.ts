@@ -122,6 +122,22 @@ describe('traces', () => {
     expect(collector.spans).toEqual([]);
   });
 
+  it.each(['always_on', 'always_off'])('are over once they ended, for what goes on (%s)', async (sampler) => {
+    await using collector = await startCollector();
+    const { traces, lines, log } = start(collector.url, { OTEL_TRACES_SAMPLER: sampler });
+    let later: Promise<void> = Promise.resolve();
+    await inSpan('work', {}, async () => {
+      expect(tracing()?.active()).toBeDefined();
+      later = new Promise((resolve) => setTimeout(resolve, 10)).then(() => {
+        expect(tracing()?.active()).toBeUndefined();
+        log.info('later');
+      });
+    });
+    await later;
+    await traces[Symbol.asyncDispose]();
+    expect(lines.at(-1)).not.toHaveProperty('trace_id');
+  });
+
   it('are named by log lines within a span, and by no other', async () => {
     await using collector = await startCollector();
     const { traces, lines, log } = start(collector.url);
@@ -161,6 +177,7 @@ describe('traces', () => {
     const headers = await inSpan('outer', { parent: null }, async () => {
       const answer = await fetch(`${url}/path?token=secret`, { headers: { authorization: 'Bearer secret' } });
       await (await fetch(`${url}/missing`)).text();
+      await (await fetch(`${url}/missing`, { method: 'DELETE' })).text();
       await (await fetch(`${url}/payment-api/v1/invoiceEvents?timeout=5`)).text();
       await fetch(`${nobody}/away`).catch(() => undefined);
       later = new Promise((resolve) => setTimeout(resolve, 30))
@@ -172,7 +189,7 @@ describe('traces', () => {
     await fetch(`${url}/outside`).then((answer) => answer.text());
     await traces[Symbol.asyncDispose]();
     const outer = await collected(collector, 'outer');
-    const calls = collector.spans.filter(({ name }) => name === 'GET');
+    const calls = collector.spans.filter(({ name }) => name !== 'outer');
     expect(calls).toMatchObject([
       {
         parent: outer.spanId,
@@ -186,6 +203,7 @@ describe('traces', () => {
         },
       },
       { failed: true, attributes: { 'error.type': '404', 'url.full': `${url}/missing` } },
+      { failed: false, attributes: { 'http.request.method': 'DELETE', 'http.response.status_code': '404' } },
       { failed: true, attributes: { 'error.type': 'ECONNREFUSED' } },
     ]);
     expect(JSON.stringify(collector.spans)).not.toContain('secret');
