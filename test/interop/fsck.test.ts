@@ -30,12 +30,7 @@ describeNeeding("Tessera's fsck", fsck.missing, () => {
   async function fscked(of: AuditedLog = stand): Promise<string> {
     const key = path.join(auditor.folder, 'log.vkey');
     await writeFile(key, of.vkey);
-    const words = [
-      `--storage_url=${of.proxy.url}/`,
-      `--public_key=${key}`,
-      '--ui=false',
-      `--N=${WORKERS}`,
-    ];
+    const words = [`--storage_url=${of.proxy.url}/`, `--public_key=${key}`, '--ui=false', `--N=${WORKERS}`];
     const { output } = await runCommand(fsck.path, words, { timeoutMs: 30_000 });
     if (output.includes(`Successfully fsck'd log with size ${of.size} `)) return 'sound';
     const said = /fsck failed: (.*)/.exec(output)?.[1];
