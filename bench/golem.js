@@ -1,6 +1,6 @@
 // Executions on an emulated Golem Network: 50 at once on 40 providers, what the worker keeps of 1,000, and what of an
 // execution's time is our own.
-// npm run bench:golem   (4 minutes; BENCH_GOLEM_EXECUTIONS for another number)
+// npm run bench:golem   (5 minutes; BENCH_GOLEM_EXECUTIONS for another number)
 import { fileURLToPath } from 'node:url';
 import { performance } from 'node:perf_hooks';
 import { golemProcess, yagnaProcess } from './support/golem.js';
@@ -11,8 +11,8 @@ const LIMIT_MS = 600_000;
 const PROVIDERS = 40;
 const PARALLEL = 50;
 const EXECUTIONS = Number(process.env.BENCH_GOLEM_EXECUTIONS ?? 1_000);
-/** The first of them compile, connect and fill caches of a fixed size. */
-const WARM_UP = 200;
+/** Before them: what compiles, connects and fills caches of a fixed size. */
+const WARM_UP = 400;
 /** One after the other, for the time of one. */
 const ALONE = 60;
 /** Fixed in the SDK: its pause after a deploy. */
@@ -31,7 +31,7 @@ await runProgram({ name: 'bench_golem', limitMs: LIMIT_MS }, async ({ use, repor
   const warmed = performance.now();
   const before = await worker.memory();
   const goesOn = performance.now();
-  const rest = await worker.run({ count: EXECUTIONS - WARM_UP, parallel: PARALLEL });
+  const rest = await worker.run({ count: EXECUTIONS, parallel: PARALLEL });
   const seconds = (warmed - began + performance.now() - goesOn) / 1_000;
   const after = await worker.memory();
   const alone = await worker.run({ count: ALONE, parallel: 1 });
@@ -39,7 +39,7 @@ await runProgram({ name: 'bench_golem', limitMs: LIMIT_MS }, async ({ use, repor
   const own = alone.totalMs.map((ms, at) => ms - SDK_PAUSE_MS - worked[at]);
   const failed = warm.failed + rest.failed;
   say(
-    `${EXECUTIONS} executions in ${seconds.toFixed(1)} s, ${PARALLEL} at once on ${PROVIDERS} providers, ${failed} failed, ` +
+    `${WARM_UP + EXECUTIONS} executions in ${seconds.toFixed(1)} s, ${PARALLEL} at once on ${PROVIDERS} providers, ${failed} failed, ` +
       `heap ${before.heapMib.toFixed(1)} -> ${after.heapMib.toFixed(1)} MiB, resident ${before.residentMib.toFixed(0)} -> ${after.residentMib.toFixed(0)} MiB`,
   );
   const p95 = percentile(own, 0.95);
