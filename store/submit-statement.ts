@@ -51,7 +51,7 @@ with job as (
   returning id, owner, visibility, total
 ), accepted as (
   -- The rows' own created_at, written once for all events.
-  select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
+  select count(*) as n, to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at from job
 ), execution as (
   insert into executions (id, origin_id, job_id, idx, region, model, question, question_text, visibility, owner)
   select e.id, job.id, job.id, e.idx, e.region, e.model, e.question, e.question_text, job.visibility,
@@ -59,12 +59,17 @@ with job as (
   from unnest($13::text[], $14::uuid[], $15::int[], $16::text[], $17::text[], $18::int[], $19::text[])
     as e (job_id, id, idx, region, model, question, question_text)
   join job on job.id = e.job_id
+), head as (
+  -- The events get their places at once. The lock is held until the commit, as in give_positions: whoever reads the head
+  -- afterwards sees all events up to it.
+  update feed_head set position = position + accepted.n from accepted where accepted.n > 0
+  returning position - accepted.n as before, accepted.at
 ), event as (
-  insert into events (stream, seq, type, payload, job_id, owner, visibility, actor)
-  select 'job:' || job.id, 1, 'job.accepted',
-         ('{"job_id":"' || job.id || '","executions":' || job.total || ',"timestamp":"' || accepted.at || '"}')::json,
+  insert into events (stream, seq, position, type, payload, job_id, owner, visibility, actor)
+  select 'job:' || job.id, 1, head.before + row_number() over (), 'job.accepted',
+         ('{"job_id":"' || job.id || '","executions":' || job.total || ',"timestamp":"' || head.at || '"}')::json,
          job.id, job.owner, job.visibility, 'key:' || job.owner
-  from job, accepted
+  from job, head
 ), start as (
   insert into outbox (kind, job_id, owner) select 'start', job.id, job.owner from job
 ), counted as (

@@ -2,8 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
-import { createPool, type Pool } from './pool.ts';
+import { createPool, withTransaction, type Pool } from './pool.ts';
 import type { Plan } from '../domain/jobspec/plan.ts';
+import { appendToStream } from './events.ts';
+import { givePositions, readHead, readTail } from './feed.ts';
 import { createSubmitter } from './submit.ts';
 import type { Submit } from './submit-statement.ts';
 
@@ -70,6 +72,46 @@ function counted(pool: Pool = db.pool, maxQueued?: number) {
 
 const exists = async (id: string) =>
   (await db.pool.query('select from jobs where id = $1', [id])).rowCount === 1;
+
+test('events of accepted jobs get their places in the feed with the job, beside relays that give others theirs', async () => {
+  await using own = await testDatabase();
+  const submitters = [0, 1, 2].map(() => createSubmitter({ pool: own.pool, notifier }));
+  let writing = true;
+  const append = async (stream: string) => {
+    while (writing) {
+      await withTransaction(own.pool, (tx) =>
+        appendToStream(tx, stream, [{ type: 'transparency.entry_appended', payload: { timestamp: 'now' } }]),
+      );
+    }
+  };
+  const give = async () => {
+    while (writing) await givePositions(own.pool);
+  };
+  /** What a reader who follows the head gets, in the order in which he gets it. */
+  const followed: number[] = [];
+  const follow = async () => {
+    for (let last = 0; writing; last = followed.at(-1) ?? 0) {
+      followed.push(...(await readTail(own.pool, last, 1_000)).events.map(({ position }) => position));
+    }
+  };
+  const others = [append('log:a'), append('log:b'), give(), give(), follow()];
+  await Promise.all(
+    submitters.map(async (submitter) => {
+      for (let round = 0; round < 20; round++) {
+        await Promise.all(Array.from({ length: 7 }, () => submitter.submit(job())));
+      }
+    }),
+  );
+  writing = false;
+  await Promise.all(others);
+  while ((await givePositions(own.pool)) > 0);
+  const { events } = await readTail(own.pool, 0, 100_000);
+  expect(events.map(({ position }) => position)).toEqual(events.map((_, index) => index + 1));
+  expect(events.filter(({ type }) => type === 'job.accepted')).toHaveLength(420);
+  expect((await readHead(own.pool)).position).toBe(events.length);
+  expect(followed).toEqual(followed.map((_, index) => index + 1));
+  expect(followed.length).toBeGreaterThan(100);
+});
 
 describe('submits that arrive together', () => {
   test('share statements, at most 128 to each, and all are stored', async () => {

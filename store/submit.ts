@@ -41,7 +41,7 @@ export class SubmitError extends Error {
 
 export interface SubmitterOptions {
   pool: Pool;
-  notifier: { notify(channel: 'outbox' | 'events'): void };
+  notifier: { notify(channel: 'outbox' | 'feed'): void };
   /** Submits that may wait; default 1,024. */
   maxQueued?: number;
 }
@@ -89,7 +89,7 @@ export function createSubmitter({ pool, notifier, maxQueued = MAX_QUEUED }: Subm
     }
     if (stored.size > 0) {
       notifier.notify('outbox');
-      notifier.notify('events');
+      notifier.notify('feed');
     }
     const left = [...twins];
     for (const waiting of first) {

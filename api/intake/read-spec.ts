@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { verifyEd25519InPool } from '../../attestation/keys/node-verifiers.ts';
+import { verifyEd25519Fast } from '../../attestation/keys/libsodium.ts';
+import { nodeSha256 } from '../../attestation/keys/node-verifiers.ts';
 import { JobSpecError } from '../../domain/jobspec/error.ts';
 import { parseJobSpec, type JobSpec } from '../../domain/jobspec/spec.ts';
 import { JsonError } from '../../domain/json/error.ts';
@@ -59,13 +59,13 @@ export function readSpec(raw: Uint8Array): { node: JsonNode; facts: SpecFacts } 
 }
 
 /**
- * The signature over what was received, before any default is filled. Canonical texts are made in this thread, signatures
- * verified in the runtime's pool. Rejects with an ApiError.
+ * The signature over what was received, before any default is filled: in this thread, or in the runtime's pool where
+ * libsodium is not to be had. Rejects with an ApiError.
  */
 export async function verifyBody(raw: Uint8Array, node: JsonNode): Promise<VerifiedBody> {
   try {
-    const { form, message } = await verifySpecAsync(node, verifyEd25519InPool);
-    return { form, messageSha256: sha256(message), requestSha256: sha256(raw) };
+    const { form, message } = await verifySpecAsync(node, verifyEd25519Fast);
+    return { form, messageSha256: nodeSha256(message), requestSha256: nodeSha256(raw) };
   } catch (error) {
     throw refusal(error);
   }
@@ -107,8 +107,4 @@ function requireKey(node: JsonNode): string {
 function readTimestamp(value: unknown): SpecFacts['timestamp'] {
   if (value === undefined || value === null || value === '') return null;
   return typeof value === 'string' && value;
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
 }

@@ -30,10 +30,14 @@ export function verifySpec(
   throw mismatch();
 }
 
-/** The same with a verification that does not hold the caller up. */
+/** The same with a verification that may take its time. */
 export async function verifySpecAsync(
   node: JsonNode,
-  verifyEd25519: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => Promise<boolean>,
+  verifyEd25519: (
+    publicKey: Uint8Array,
+    message: Uint8Array,
+    signature: Uint8Array,
+  ) => boolean | Promise<boolean>,
 ): Promise<VerifiedSpec> {
   for (const { candidate, ...tried } of signedCandidates(node)) {
     if (await verifyEd25519(tried.key, candidate.message, tried.signature)) return candidate;

@@ -51,7 +51,7 @@ describe('a signed job', () => {
       {
         seq: 1,
         type: 'job.accepted',
-        position: null,
+        position: 1,
         payload: { job_id: spec.id, executions: 6 },
         actor: `key:${key.text}`,
       },
