@@ -2,14 +2,14 @@ import type { Queryable } from './pool.ts';
 
 /**
  * Jobs that have not ended, in order of id, those after `after`, that no row of the outbox speaks for. All of them are
- * found first: asked for the first few in order, PostgreSQL would look through all jobs that ever were.
+ * found first: asked for the first few in order, PostgreSQL would look through all jobs that ever were. Two lists are
+ * compared, because it would look each job of a long backlog up in the outbox where it thinks that there are few.
  */
 export async function unspokenJobs(db: Queryable, after: string, limit: number): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
     `with unspoken as materialized (
-       select j.id from jobs j
-       where j.state in ('accepted', 'running')
-         and not exists (select from outbox o where o.job_id = j.id and o.kind in ('start', 'repair'))
+       select id from jobs where state in ('accepted', 'running')
+       except select job_id from outbox where kind in ('start', 'repair')
      )
      select id from unspoken where id > $1 order by id limit $2`,
     [after, limit],

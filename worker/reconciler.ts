@@ -14,7 +14,8 @@ import { forgetAbsence, noteAbsence, unspokenJobs } from '../store/reconcile.ts'
 import { runLoop, type Loop } from './loop.ts';
 import type { WorkflowStarter } from './temporal.ts';
 
-const PAGE = 200;
+/** Ids that are held at a time; each page is found anew among all jobs that have not ended. */
+const PAGE = 5_000;
 
 export interface ReconcilerDeps {
   pool: Pool;

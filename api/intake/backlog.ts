@@ -3,23 +3,29 @@ import type { Queryable } from '../../store/pool.ts';
 
 /** How old the count may be before it is asked for again; jobs accepted meanwhile can overshoot the limit. */
 const COUNT_AGE_MS = 1_000;
+/** Counting reads every row that waits, so a count far below the limit may be older: more than this nobody takes in. */
+const JOBS_PER_MS = 10;
+const LONGEST_COUNT_AGE_MS = 30_000;
 
 /**
- * Tells whether more jobs wait for their start than the operator allows. Asks the database once a second at most, and
- * only who comes before the first answer, or after one that failed, waits for it.
+ * Tells whether more jobs wait for their start than the operator allows. Asks the database once a second at most, less
+ * often while there is much room; only who comes before the first answer, or after one that failed, waits for it.
  */
 export function createBacklog(db: Queryable, limit: number, now: () => number = Date.now) {
-  let askedAtMs = -Infinity;
+  let askAgainAtMs = -Infinity;
   let known: boolean | undefined;
   let asked: Promise<boolean> = Promise.resolve(false);
 
-  async function ask(): Promise<boolean> {
+  async function ask(askedAtMs: number): Promise<boolean> {
     try {
-      known = (await countBacklog(db, limit)) >= limit;
+      const room = limit - (await countBacklog(db, limit));
+      const ageMs = Math.min(Math.max(room / JOBS_PER_MS, COUNT_AGE_MS), LONGEST_COUNT_AGE_MS);
+      askAgainAtMs = askedAtMs + ageMs;
+      known = room <= 0;
       return known;
     } catch (error) {
       known = undefined;
-      askedAtMs = -Infinity;
+      askAgainAtMs = -Infinity;
       throw error;
     }
   }
@@ -27,9 +33,9 @@ export function createBacklog(db: Queryable, limit: number, now: () => number = 
   return {
     isFull(): boolean | Promise<boolean> {
       const nowMs = now();
-      if (nowMs - askedAtMs >= COUNT_AGE_MS) {
-        askedAtMs = nowMs;
-        asked = ask();
+      if (nowMs >= askAgainAtMs) {
+        askAgainAtMs = nowMs + COUNT_AGE_MS;
+        asked = ask(nowMs);
         asked.catch(() => undefined);
       }
       return known ?? asked;
