@@ -1,20 +1,42 @@
-import type { Queryable } from './pool.ts';
+import { prepared, type Queryable } from './pool.ts';
+
+/** Where a walk through the jobs has come to; the newest come first. */
+interface JobPlace {
+  /** `timestamptz` as PostgreSQL writes it, to the microsecond. */
+  createdAt: string;
+  id: string;
+}
+
+const PAGE_OF_OPEN_JOBS = prepared(
+  'open jobs',
+  `with page as materialized (
+     select id, created_at from jobs
+     where state = $1 and visibility = $2 and (created_at, id) < ($3::timestamptz, $4)
+     order by created_at desc, id desc limit $5
+   )
+   select id, created_at::text as "createdAt", not exists (
+     select from outbox o where o.job_id = page.id and o.kind in ('start', 'repair')
+   ) as unspoken
+   from page order by created_at desc, id desc`,
+);
 
 /**
- * Jobs that have not ended, in order of id, those after `after`, that no row of the outbox speaks for. All of them are
- * found first: asked for the first few in order, PostgreSQL would look through all jobs that ever were. Two lists are
- * compared, because it would look each job of a long backlog up in the outbox where it thinks that there are few.
+ * Jobs that have not ended and that no row of the outbox speaks for, a page at a time: of a long backlog, of which it
+ * speaks for all, each page is a few milliseconds of the database, where one look at all of it took seconds.
  */
-export async function unspokenJobs(db: Queryable, after: string, limit: number): Promise<string[]> {
-  const { rows } = await db.query<{ id: string }>(
-    `with unspoken as materialized (
-       select id from jobs where state in ('accepted', 'running')
-       except select job_id from outbox where kind in ('start', 'repair')
-     )
-     select id from unspoken where id > $1 order by id limit $2`,
-    [after, limit],
-  );
-  return rows.map((row) => row.id);
+export async function* unspokenJobs(db: Queryable, pageJobs: number): AsyncGenerator<string[], void> {
+  for (const state of ['accepted', 'running']) {
+    for (const visibility of ['public', 'private']) {
+      let place: JobPlace | undefined = { createdAt: 'infinity', id: '' };
+      while (place !== undefined) {
+        const { rows }: { rows: (JobPlace & { unspoken: boolean })[] } = await db.query(
+          PAGE_OF_OPEN_JOBS([state, visibility, place.createdAt, place.id, pageJobs]),
+        );
+        yield rows.filter(({ unspoken }) => unspoken).map(({ id }) => id);
+        place = rows.length < pageJobs ? undefined : rows.at(-1);
+      }
+    }
+  }
 }
 
 /** The job's workflow is known to Temporal (again). */

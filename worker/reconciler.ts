@@ -14,8 +14,9 @@ import { forgetAbsence, noteAbsence, unspokenJobs } from '../store/reconcile.ts'
 import { runLoop, type Loop } from './loop.ts';
 import type { WorkflowStarter } from './temporal.ts';
 
-/** Ids that are held at a time; each page is found anew among all jobs that have not ended. */
-const PAGE = 5_000;
+const PAGE_JOBS = 500;
+/** Between two pages: a walk through a long backlog takes a tenth of one core of the database. */
+const PAGE_REST_MS = 50;
 
 export interface ReconcilerDeps {
   pool: Pool;
@@ -40,13 +41,14 @@ export function startReconciler(deps: ReconcilerDeps): Loop {
   });
 }
 
-export async function reconcileOnce(deps: ReconcilerDeps, signal?: AbortSignal): Promise<void> {
+export async function reconcileOnce(
+  deps: ReconcilerDeps,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<void> {
   const { pool, temporal, notifier, log } = deps;
-  let after = '';
-  for (;;) {
-    const jobs = await unspokenJobs(pool, after, PAGE);
+  for await (const jobs of unspokenJobs(pool, PAGE_JOBS)) {
     for (const jobId of jobs) {
-      if (signal?.aborted === true) return;
+      if (signal.aborted) return;
       switch (await temporal.look(`job-${jobId}`)) {
         case 'open':
           await forgetAbsence(pool, jobId);
@@ -64,8 +66,7 @@ export async function reconcileOnce(deps: ReconcilerDeps, signal?: AbortSignal):
           break;
       }
     }
-    const last = jobs.at(-1);
-    if (last === undefined || jobs.length < PAGE) return;
-    after = last;
+    await pause(PAGE_REST_MS, signal);
+    if (signal.aborted) return;
   }
 }
