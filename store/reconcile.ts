@@ -1,4 +1,4 @@
-import { prepared, type Queryable } from './pool.ts';
+import type { Queryable } from './pool.ts';
 
 /** Where a walk through the jobs has come to; the newest come first. */
 interface JobPlace {
@@ -7,9 +7,8 @@ interface JobPlace {
   id: string;
 }
 
-const PAGE_OF_OPEN_JOBS = prepared(
-  'open jobs',
-  `with page as materialized (
+/** Not prepared: a plan for any limit would sort all of them. */
+const PAGE_OF_OPEN_JOBS = `with page as materialized (
      select id, created_at from jobs
      where state = $1 and visibility = $2 and (created_at, id) < ($3::timestamptz, $4)
      order by created_at desc, id desc limit $5
@@ -17,8 +16,7 @@ const PAGE_OF_OPEN_JOBS = prepared(
    select id, created_at::text as "createdAt", not exists (
      select from outbox o where o.job_id = page.id and o.kind in ('start', 'repair')
    ) as unspoken
-   from page order by created_at desc, id desc`,
-);
+   from page order by created_at desc, id desc`;
 
 /**
  * Jobs that have not ended and that no row of the outbox speaks for, a page at a time: of a long backlog, of which it
@@ -29,9 +27,13 @@ export async function* unspokenJobs(db: Queryable, pageJobs: number): AsyncGener
     for (const visibility of ['public', 'private']) {
       let place: JobPlace | undefined = { createdAt: 'infinity', id: '' };
       while (place !== undefined) {
-        const { rows }: { rows: (JobPlace & { unspoken: boolean })[] } = await db.query(
-          PAGE_OF_OPEN_JOBS([state, visibility, place.createdAt, place.id, pageJobs]),
-        );
+        const { rows }: { rows: (JobPlace & { unspoken: boolean })[] } = await db.query(PAGE_OF_OPEN_JOBS, [
+          state,
+          visibility,
+          place.createdAt,
+          place.id,
+          pageJobs,
+        ]);
         yield rows.filter(({ unspoken }) => unspoken).map(({ id }) => id);
         place = rows.length < pageJobs ? undefined : rows.at(-1);
       }
