@@ -70,6 +70,8 @@ export function createNotifier(pool: Pool): Notifier {
         opened.on('end', () => {
           if (client === opened) client = undefined;
         });
+        // A notification is a transaction of its own, and a hint: nobody waits for it to be on disk.
+        await opened.query('set synchronous_commit = off');
         client = opened;
       }
       await client.query(channels.map((channel) => `notify beacon_${channel}`).join(';'));

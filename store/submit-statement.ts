@@ -38,9 +38,14 @@ export type Submitted =
   | { kind: 'id_taken'; id: string }
   | { kind: 'idempotency_key_reused'; id: string };
 
-/** A batch without traces does not carry their column along. */
-const insertJobs = ({ traced }: { traced: boolean }) => ({
-  name: traced ? 'submit-batch-traced' : 'submit-batch',
+interface BatchKind {
+  traced: boolean;
+  withPrivate: boolean;
+}
+
+/** A batch without traces does not carry their column along, one without private jobs does not count them by key. */
+const insertJobs = ({ traced, withPrivate }: BatchKind) => ({
+  name: `submit-batch${traced ? '-traced' : ''}${withPrivate ? '-private' : ''}`,
   text: `
 with job as (
   insert into jobs (id, owner, form, message_sha256, request_sha256, nonce, idempotency_key, raw, name, plan, visibility, total, open, seq${traced ? ', traceparent' : ''})
@@ -80,15 +85,14 @@ with job as (
     select 'executions_' || visibility, sum(total) from job group by visibility
   ) e
   where counters.name = e.name and shard = $20
-), counted_private as (
+)${withPrivate ? COUNTED_PRIVATE : ''}
+select id from job`,
+});
+const COUNTED_PRIVATE = `, counted_private as (
   insert into private_executions as p (owner, shard, value)
   select owner, $20, sum(total) from job where visibility = 'private' group by owner order by owner
   on conflict (owner, shard) do update set value = p.value + excluded.value
-)
-select id from job`,
-});
-const INSERT_BATCH = insertJobs({ traced: false });
-const INSERT_TRACED_BATCH = insertJobs({ traced: true });
+)`;
 
 /**
  * Stores a batch in one round trip: what clashes with a stored row is left out, everything else of a job comes with its
@@ -109,7 +113,7 @@ export async function insertBatch(db: Queryable, batch: readonly Submit[]): Prom
   );
   const traced = jobs.some(({ traceparent }) => typeof traceparent === 'string');
   const { rows } = await db.query<{ id: string }>({
-    ...(traced ? INSERT_TRACED_BATCH : INSERT_BATCH),
+    ...insertJobs({ traced, withPrivate: jobs.some(({ visibility }) => visibility === 'private') }),
     values: [
       textArray(jobs.map((job) => job.id)),
       textArray(jobs.map((job) => job.owner)),

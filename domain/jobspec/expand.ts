@@ -58,13 +58,13 @@ function expand({ constraints, models, questions }: Planned): Plan['executions']
     }
   }
   const asked = questions.length === 0 ? [-1] : [...questions.keys()];
-  const pairs: [region: number, model: number][] = constraints.regions.flatMap((name, region) =>
-    models.length === 0
-      ? [[region, -1] as [number, number]]
-      : [...models.keys()]
-          .filter((i) => models[i]!.regions.includes(name))
-          .map((i): [number, number] => [region, i]),
-  );
+  const pairs: [region: number, model: number][] = [];
+  for (const [region, name] of constraints.regions.entries()) {
+    if (models.length === 0) pairs.push([region, -1]);
+    for (const [model, { regions }] of models.entries()) {
+      if (regions.includes(name)) pairs.push([region, model]);
+    }
+  }
   const total = pairs.length * asked.length;
   if (total > LIMITS.executionsPerJob) {
     throw new JobSpecError(
@@ -78,14 +78,7 @@ function expand({ constraints, models, questions }: Planned): Plan['executions']
 }
 
 function chooseBackends({ constraints, visibility }: Planned, settings: PlanSettings): Plan['backends'] {
-  const known = new Set(Object.values(settings.backends).flat());
-  constraints.backends?.forEach((name, i) => {
-    if (known.has(name)) return;
-    throw new JobSpecError(
-      `constraints.backends[${i}]`,
-      `constraints.backends[${i}]: this server has no backend "${name}"; it has ${[...known].join(', ')}`,
-    );
-  });
+  if (constraints.backends !== undefined) requireKnown(constraints.backends, settings);
   const backends: Plan['backends'] = {};
   for (const region of [...constraints.regions, ...constraints.fallbackRegions]) {
     const configured = settings.backends[region] ?? settings.backends['*'] ?? [];
@@ -105,6 +98,17 @@ function chooseBackends({ constraints, visibility }: Planned, settings: PlanSett
     backends[region] = chosen;
   }
   return backends;
+}
+
+function requireKnown(backends: readonly string[], settings: PlanSettings): void {
+  const known = new Set(Object.values(settings.backends).flat());
+  for (const [i, name] of backends.entries()) {
+    if (known.has(name)) continue;
+    throw new JobSpecError(
+      `constraints.backends[${i}]`,
+      `constraints.backends[${i}]: this server has no backend "${name}"; it has ${[...known].join(', ')}`,
+    );
+  }
 }
 
 /** A job whose executions cannot reach `min_regions` regions would fail after all its work; say so before. */

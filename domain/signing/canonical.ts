@@ -80,7 +80,9 @@ function prunedText(spec: JsonObject, style: JsonStyle): string | undefined {
 
 /** Top-level members only: a `signature` deeper down is content like any other. */
 function without(spec: JsonObject, keys: readonly string[]): JsonObject {
-  return new Map([...spec].filter(([key]) => !keys.includes(key)));
+  const rest = new Map(spec);
+  for (const key of keys) rest.delete(key);
+  return rest;
 }
 
 function blanked(spec: JsonObject): JsonObject {

@@ -16,14 +16,8 @@ const MAX_LENGTH = 64;
 export function parseTime(text: string): number | undefined {
   const match = text.length <= MAX_LENGTH ? RFC_3339.exec(text) : null;
   if (match === null) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const part = (i: number): number => Number(match[i]);
+  const [year, month, day, hour, minute, second] = [part(1), part(2), part(3), part(4), part(5), part(6)];
   const offsetHour = Number(match[9] ?? 0);
   const offsetMinute = Number(match[10] ?? 0);
   // Second 60 is a leap second; Date carries it into the next minute.

@@ -1,4 +1,4 @@
-import { fromBase64, toHex } from '../encoding.ts';
+import { fromBase64, fromHex, toBase64 } from '../encoding.ts';
 import { SigningError } from './error.ts';
 
 export const PUBLIC_KEY_BYTES = 32;
@@ -8,7 +8,7 @@ const SIGNATURE_BYTES = 64;
  * The y-coordinates, sign bit cleared, of Ed25519 points of small order and of their non-canonical spellings. Under
  * such a key one signature fits many messages, so it binds nobody to anything.
  */
-const SMALL_ORDER: ReadonlySet<string> = new Set([
+const SMALL_ORDER = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',
   '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
@@ -16,7 +16,17 @@ const SMALL_ORDER: ReadonlySet<string> = new Set([
   'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
   'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-]);
+];
+/** The same with either sign, in the one base64 text that each has. */
+const SMALL_ORDER_TEXTS: ReadonlySet<string> = new Set(
+  SMALL_ORDER.flatMap((hex) =>
+    [0, 0x80].map((sign) => {
+      const key = fromHex(hex)!;
+      key[31]! |= sign;
+      return toBase64(key);
+    }),
+  ),
+);
 
 /**
  * The 32 bytes of an Ed25519 public key in standard base64 with padding, canonical. Base64 or size wrong, or a key that
@@ -24,9 +34,7 @@ const SMALL_ORDER: ReadonlySet<string> = new Set([
  */
 export function decodePublicKey(text: string): Uint8Array {
   const bytes = decode(text, PUBLIC_KEY_BYTES, 'public_key');
-  const y = bytes.slice();
-  y[31] = y[31]! & 0x7f;
-  if (SMALL_ORDER.has(toHex(y))) {
+  if (SMALL_ORDER_TEXTS.has(text)) {
     throw new SigningError(
       'invalid_encoding:public_key',
       'public_key is a point of small order, which binds no message',
