@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import proxyAddr from '@fastify/proxy-addr';
 import type { BusinessEvents } from '../observability/events.ts';
+import { ed25519Library } from '../attestation/keys/libsodium.ts';
 import type { Log } from '../observability/log.ts';
 import type { Notifier, Wakeups } from '../store/notify.ts';
 import type { Pool } from '../store/pool.ts';
@@ -76,6 +77,7 @@ async function start(
   use: <T extends AsyncDisposable>(part: T) => T,
 ): Promise<Listening> {
   const { settings, pool, log, events } = options;
+  log.info({ library: ed25519Library }, 'signatures of jobs are verified');
   const trustList = use(await loadTrustList(settings.trust, log));
   const verifier = use(createSpecVerifier());
   const submitter = use(createSubmitter({ pool, notifier: options.notifier }));

@@ -5,7 +5,7 @@ import type { Pool } from './pool.ts';
 export const CHANNELS = ['outbox', 'log', 'events', 'feed'] as const;
 export type Channel = (typeof CHANNELS)[number];
 
-/** At most one NOTIFY per channel in this time: under load one wake-up stands for many commits (spec: core §7). */
+/** At most one NOTIFY in this time unless told otherwise: under load one wake-up stands for many commits (spec: core §7). */
 const COALESCE_MS = 5;
 const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 5_000;
@@ -50,7 +50,7 @@ async function connect(
  * Sends on a connection of its own, opened at the first notification: a NOTIFY inside the transactions that make the
  * events would serialise their commits.
  */
-export function createNotifier(pool: Pool): Notifier {
+export function createNotifier(pool: Pool, { coalesceMs = COALESCE_MS } = {}): Notifier {
   const databaseUrl = pool.options.connectionString;
   if (databaseUrl === undefined)
     throw new TypeError('the notifier needs a pool made from a connection string');
@@ -90,7 +90,7 @@ export function createNotifier(pool: Pool): Notifier {
       timer = undefined;
       sending = flush().finally(() => {
         sending = undefined;
-        if (waiting.size > 0 && !disposed) schedule(Math.max(backoffMs, COALESCE_MS));
+        if (waiting.size > 0 && !disposed) schedule(Math.max(backoffMs, coalesceMs));
       });
     }, delayMs);
     timer.unref();
@@ -103,7 +103,7 @@ export function createNotifier(pool: Pool): Notifier {
       waiting.add(channel);
       // The first after a pause goes out at once, those that follow it wait for the rest of the interval.
       const now = performance.now();
-      const dueAt = Math.max(now, lastSentAt + COALESCE_MS);
+      const dueAt = Math.max(now, lastSentAt + coalesceMs);
       if (timer === undefined && sending === undefined) lastSentAt = dueAt;
       schedule(dueAt - now);
     },
@@ -117,23 +117,29 @@ export function createNotifier(pool: Pool): Notifier {
   };
 }
 
-export interface WakeupsTiming {
+export interface WakeupsOptions {
+  /** Those that are listened to; all unless told otherwise, and no connection for none. */
+  channels?: readonly Channel[];
   /** How often the connection is asked for a sign of life. */
   pingMs?: number;
   answerTimeoutMs?: number;
 }
 
 /**
- * Listens to all channels on one connection. When that connection is lost, or gives no sign of life, it connects again
+ * Listens to its channels on one connection. When that connection is lost, or gives no sign of life, it connects again
  * with backoff, and then wakes everybody, because notifications sent in between are gone. Resolves after the first try,
  * successful or not.
  */
 export async function createWakeups(
   databaseUrl: string,
-  { pingMs = LISTENER_PING_MS, answerTimeoutMs = ANSWER_TIMEOUT_MS }: WakeupsTiming = {},
+  {
+    channels = CHANNELS,
+    pingMs = LISTENER_PING_MS,
+    answerTimeoutMs = ANSWER_TIMEOUT_MS,
+  }: WakeupsOptions = {},
 ): Promise<Wakeups> {
-  const generations = new Map<Channel, number>(CHANNELS.map((channel) => [channel, 0]));
-  const waiters = new Map<Channel, Set<() => void>>(CHANNELS.map((channel) => [channel, new Set()]));
+  const generations = new Map<Channel, number>(channels.map((channel) => [channel, 0]));
+  const waiters = new Map<Channel, Set<() => void>>(channels.map((channel) => [channel, new Set()]));
   const seen = new WeakMap<AbortSignal, Map<Channel, number>>();
   let client: pg.Client | undefined;
   let retry: NodeJS.Timeout | undefined;
@@ -181,11 +187,11 @@ export async function createWakeups(
     try {
       opened = await connect(databaseUrl, 'wakeups', answerTimeoutMs);
       opened.on('notification', ({ channel }) => {
-        const name = CHANNELS.find((candidate) => channel === `beacon_${candidate}`);
+        const name = channels.find((candidate) => channel === `beacon_${candidate}`);
         if (name !== undefined) wake(name);
       });
       const listener = opened;
-      await listener.query(CHANNELS.map((channel) => `listen beacon_${channel}`).join(';'));
+      await listener.query(channels.map((channel) => `listen beacon_${channel}`).join(';'));
       if (disposed) {
         await listener.end();
         return;
@@ -194,21 +200,22 @@ export async function createWakeups(
       client = listener;
       pingLater(listener);
       backoffMs = BACKOFF_MIN_MS;
-      for (const channel of CHANNELS) wake(channel);
+      for (const channel of channels) wake(channel);
     } catch {
       opened?.end().catch(() => undefined);
       listenLater();
     }
   }
 
-  await listen();
+  if (channels.length > 0) await listen();
 
   return {
     async next(channel, pollMs, signal) {
       if (signal.aborted) return;
       const mine = seen.get(signal) ?? new Map<Channel, number>();
       seen.set(signal, mine);
-      const current = generations.get(channel)!;
+      const current = generations.get(channel);
+      if (current === undefined) throw new TypeError(`nobody listens to ${channel}`);
       const known = mine.get(channel) ?? current;
       mine.set(channel, current);
       if (known !== current) return;

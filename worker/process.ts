@@ -55,6 +55,11 @@ export function requireTemporal(settings: Values): TemporalSettings {
   };
 }
 
+/** What a role waits for. */
+const CHANNELS_OF = { api: ['feed'], worker: [], relay: ['outbox', 'log', 'events'] } as const;
+/** Under load intake commits a batch every few milliseconds: one wake-up stands for several. */
+const API_COALESCE_MS = 20;
+
 export async function composeProcess(
   role: 'api' | 'worker' | 'relay',
   settings: Values,
@@ -78,8 +83,8 @@ export async function composeProcess(
     fixedPlans: role === 'worker',
   });
   use({ [Symbol.asyncDispose]: () => pool.end() });
-  const notifier = use(createNotifier(pool));
-  const wakeups = use(await createWakeups(databaseUrl));
+  const notifier = use(createNotifier(pool, role === 'api' ? { coalesceMs: API_COALESCE_MS } : {}));
+  const wakeups = use(await createWakeups(databaseUrl, { channels: CHANNELS_OF[role] }));
   const metrics = createMetrics();
   const snapshots = use(startSnapshots({ pool, metrics, role, log }));
   const page = createMetricsPage({ pool, metrics, snapshots, log });
