@@ -18,6 +18,9 @@ const WARM_UP_MS = 8_000;
 const STEADY_MS = 12_000;
 const REST_MS = 5_000;
 const SETTLE_MS = 60_000;
+/** At rest is who took less than this share of a core for so long. */
+const IDLE_SHARE = 0.1;
+const SETTLED_MS = 500;
 const SUBMITS_OF_MEMORY = 20_000;
 /** Bars. */
 const RATIO_BAR = 2;
@@ -90,17 +93,16 @@ await runProgram({ name: 'bench_submit', limitMs: LIMIT_MS }, async ({ use, repo
     }
     return { ...result, rate: taken / result.seconds, cpuUs };
   };
-  /** Until the relay has nothing left from the last phase, so that it does not work during the peer's. */
+  /** Until the relay has nothing left to do for the last phase, so that it does not work during the peer's. */
   const settle = async () => {
     const until = performance.now() + SETTLE_MS;
-    while (performance.now() < until) {
-      const [{ waiting }] = await own.query(
-        "select count(*)::int as waiting from (select from beacon.events where position is null and left(stream, 4) <> 'log:' limit 1) as e",
-      );
-      if (waiting === 0) return;
-      await delay(100, undefined, { signal });
+    for (let before = cpuSeconds(relay.pid); performance.now() < until;) {
+      await delay(SETTLED_MS, undefined, { signal });
+      const now = cpuSeconds(relay.pid);
+      if (now - before < (SETTLED_MS / 1_000) * IDLE_SHARE) return;
+      before = now;
     }
-    throw new Error('events did not get their positions in time');
+    throw new Error('the relay did not come to rest in time');
   };
 
   await delay(REST_MS, undefined, { signal });

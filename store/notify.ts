@@ -70,11 +70,11 @@ export function createNotifier(pool: Pool, { coalesceMs = COALESCE_MS } = {}): N
         opened.on('end', () => {
           if (client === opened) client = undefined;
         });
-        // A notification is a transaction of its own, and a hint: nobody waits for it to be on disk.
-        await opened.query('set synchronous_commit = off');
         client = opened;
       }
-      await client.query(channels.map((channel) => `notify beacon_${channel}`).join(';'));
+      // One transaction, and a hint: nobody waits for it to be on disk.
+      const notify = channels.map((channel) => `notify beacon_${channel}`).join(';');
+      await client.query(`set local synchronous_commit = off;${notify}`);
       backoffMs = 0;
     } catch {
       for (const channel of channels) waiting.add(channel);

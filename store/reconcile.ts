@@ -13,9 +13,10 @@ const PAGE_OF_OPEN_JOBS = `with page as materialized (
      where state = $1 and visibility = $2 and (created_at, id) < ($3::timestamptz, $4)
      order by created_at desc, id desc limit $5
    )
-   select id, created_at::text as "createdAt", not exists (
-     select from outbox o where o.job_id = page.id and o.kind in ('start', 'repair')
-   ) as unspoken
+   -- No "not exists", for which the whole outbox could be read instead of a row for each job.
+   select id, created_at::text as "createdAt", (
+     select true from outbox o where o.job_id = page.id and o.kind in ('start', 'repair') limit 1
+   ) is null as unspoken
    from page order by created_at desc, id desc`;
 
 /**

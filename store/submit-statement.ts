@@ -57,16 +57,9 @@ with job as (
 ), accepted as (
   -- The rows' own created_at, written once for all events.
   select count(*) as n, to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at from job
-), execution as (
-  insert into executions (id, origin_id, job_id, idx, region, model, question, question_text, visibility, owner)
-  select e.id, job.id, job.id, e.idx, e.region, e.model, e.question, e.question_text, job.visibility,
-         case when job.visibility = 'private' then job.owner end
-  from unnest($13::text[], $14::uuid[], $15::int[], $16::text[], $17::text[], $18::int[], $19::text[])
-    as e (job_id, id, idx, region, model, question, question_text)
-  join job on job.id = e.job_id
 ), head as (
   -- The events get their places at once. The lock is held until the commit, as in give_positions: whoever reads the head
-  -- afterwards sees all events up to it.
+  -- afterwards sees all events up to it. It is taken last: what nothing refers to is carried out from the end to here.
   update feed_head set position = position + accepted.n from accepted where accepted.n > 0
   returning position - accepted.n as before, accepted.at
 ), event as (
@@ -75,6 +68,13 @@ with job as (
          ('{"job_id":"' || job.id || '","executions":' || job.total || ',"timestamp":"' || head.at || '"}')::json,
          job.id, job.owner, job.visibility, 'key:' || job.owner
   from job, head
+), execution as (
+  insert into executions (id, origin_id, job_id, idx, region, model, question, question_text, visibility, owner)
+  select e.id, job.id, job.id, e.idx, e.region, e.model, e.question, e.question_text, job.visibility,
+         case when job.visibility = 'private' then job.owner end
+  from unnest($13::text[], $14::uuid[], $15::int[], $16::text[], $17::text[], $18::int[], $19::text[])
+    as e (job_id, id, idx, region, model, question, question_text)
+  join job on job.id = e.job_id
 ), start as (
   insert into outbox (kind, job_id, owner) select 'start', job.id, job.owner from job
 ), counted as (

@@ -30,43 +30,50 @@ export interface ReconcilerDeps {
 }
 
 export function startReconciler(deps: ReconcilerDeps): Loop {
+  // Kept between passes, each of which looks at one page: a long backlog is no pass that does not end.
+  let walk: ReturnType<typeof unspokenJobs> | undefined;
   return runLoop({
     name: 'reconciler',
-    wait: (signal) => pause(deps.everyMs, signal),
+    wait: (signal) => pause(walk === undefined ? deps.everyMs : PAGE_REST_MS, signal),
     step: async (signal) => {
-      await reconcileOnce(deps, signal);
+      const under = walk ?? unspokenJobs(deps.pool, PAGE_JOBS);
+      walk = undefined;
+      const page = await under.next();
+      if (page.done === true) return false;
+      await reconcile(deps, page.value, signal);
+      walk = under;
       return false;
     },
     failed: (error) => deps.log.warn({ err: error }, 'reconciler pass failed'),
   });
 }
 
-export async function reconcileOnce(
-  deps: ReconcilerDeps,
-  signal: AbortSignal = new AbortController().signal,
+export async function reconcileOnce(deps: ReconcilerDeps): Promise<void> {
+  for await (const jobs of unspokenJobs(deps.pool, PAGE_JOBS)) await reconcile(deps, jobs);
+}
+
+async function reconcile(
+  { pool, temporal, notifier, log, absentForMs }: ReconcilerDeps,
+  jobs: readonly string[],
+  signal?: AbortSignal,
 ): Promise<void> {
-  const { pool, temporal, notifier, log } = deps;
-  for await (const jobs of unspokenJobs(pool, PAGE_JOBS)) {
-    for (const jobId of jobs) {
-      if (signal.aborted) return;
-      switch (await temporal.look(`job-${jobId}`)) {
-        case 'open':
-          await forgetAbsence(pool, jobId);
-          break;
-        case 'closed':
-          log.warn({ job_id: jobId }, 'workflow closed without ending its job, repairing');
-          await requestRepair(pool, jobId);
+  for (const jobId of jobs) {
+    if (signal?.aborted === true) return;
+    switch (await temporal.look(`job-${jobId}`)) {
+      case 'open':
+        await forgetAbsence(pool, jobId);
+        break;
+      case 'closed':
+        log.warn({ job_id: jobId }, 'workflow closed without ending its job, repairing');
+        await requestRepair(pool, jobId);
+        notifier.notify('outbox');
+        break;
+      case 'unknown':
+        if (await noteAbsence(pool, jobId, absentForMs)) {
+          log.warn({ job_id: jobId }, 'workflow unknown to Temporal, starting it again');
           notifier.notify('outbox');
-          break;
-        case 'unknown':
-          if (await noteAbsence(pool, jobId, deps.absentForMs)) {
-            log.warn({ job_id: jobId }, 'workflow unknown to Temporal, starting it again');
-            notifier.notify('outbox');
-          }
-          break;
-      }
+        }
+        break;
     }
-    await pause(PAGE_REST_MS, signal);
-    if (signal.aborted) return;
   }
 }

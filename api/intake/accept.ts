@@ -41,7 +41,7 @@ const IDEMPOTENCY_KEY = /^[\x20-\x7e]+$/;
 /**
  * Takes a signed job in, in the order of checks of docs/architecture.md: form of the text, shape, trust and time, the
  * signature over what was received (before any default is filled), plan, replay and storing in one statement. A small
- * body is read and verified on the event loop (a tenth of a millisecond), a large one in a thread.
+ * body is read and verified on the event loop, a large one in a thread.
  */
 export async function acceptJob(deps: IntakeDeps, request: IntakeRequest): Promise<Submitted> {
   const { raw } = request;

@@ -1,7 +1,7 @@
 import { countBacklog } from '../../store/job-reads.ts';
 import type { Queryable } from '../../store/pool.ts';
 
-/** How old the count may be before it is asked for again; jobs accepted meanwhile can overshoot the limit. */
+/** How old a count may be at least before it is made anew; jobs accepted meanwhile can overshoot the limit. */
 const COUNT_AGE_MS = 1_000;
 /** Counting reads every row that waits, so a count far below the limit may be older: more than this nobody takes in. */
 const JOBS_PER_MS = 10;

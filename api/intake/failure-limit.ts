@@ -3,8 +3,8 @@
  * alone, or anybody could lock a stranger's key out (spec: core §3). A large body that is refused counts against its
  * address whatever was wrong with it: reading it was work. Kept by each process for itself.
  *
- * Nothing is reserved for tries under way, because there are none: a small spec is asked for and judged in one turn of
- * the event loop, large ones are judged one after another, each asked for when its turn comes.
+ * Nothing is reserved for tries under way: a small spec is asked for and judged in one or a few turns of the event loop,
+ * large ones are judged one after another, each asked for when its turn comes.
  */
 export interface FailureLimit {
   /** Whole seconds to wait, or undefined when another try may be made. Without a key the address alone is asked. */

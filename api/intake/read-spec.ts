@@ -1,5 +1,5 @@
 import { verifyEd25519Fast } from '../../attestation/keys/libsodium.ts';
-import { nodeSha256 } from '../../attestation/keys/node-verifiers.ts';
+import { nodeSha256, verifyEd25519InPool } from '../../attestation/keys/node-verifiers.ts';
 import { JobSpecError } from '../../domain/jobspec/error.ts';
 import { parseJobSpec, type JobSpec } from '../../domain/jobspec/spec.ts';
 import { JsonError } from '../../domain/json/error.ts';
@@ -59,12 +59,15 @@ export function readSpec(raw: Uint8Array): { node: JsonNode; facts: SpecFacts } 
 }
 
 /**
- * The signature over what was received, before any default is filled: in this thread, or in the runtime's pool where
- * libsodium is not to be had. Rejects with an ApiError.
+ * The signature over what was received, before any default is filled: over the text of the first form in this thread,
+ * over others in the runtime's pool, so that the event loop gets its turns between them. Rejects with an ApiError.
  */
 export async function verifyBody(raw: Uint8Array, node: JsonNode): Promise<VerifiedBody> {
   try {
-    const { form, message } = await verifySpecAsync(node, verifyEd25519Fast);
+    let tried = 0;
+    const { form, message } = await verifySpecAsync(node, (...signed) =>
+      tried++ === 0 ? verifyEd25519Fast(...signed) : verifyEd25519InPool(...signed),
+    );
     return { form, messageSha256: nodeSha256(message), requestSha256: nodeSha256(raw) };
   } catch (error) {
     throw refusal(error);

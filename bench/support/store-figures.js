@@ -225,7 +225,7 @@ export const CLAIMS = [
 export const OTHERS = [
   { name: 'gauges', samples: 100, ask: ({ pool }) => readGauges(pool) },
   { name: 'backlog', samples: 100, ask: ({ pool }) => countBacklog(pool, 100_000) },
-  { name: 'reconcile_page', samples: 100, ask: ({ pool }) => unspokenJobs(pool, '', 200) },
+  { name: 'reconcile_page', samples: 100, ask: ({ pool }) => unspokenJobs(pool, 500).next() },
   {
     name: 'waiting_for_a_key',
     ask: ({ pool, logId }) => countWaitingForKey(pool, logId),

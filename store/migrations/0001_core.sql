@@ -294,7 +294,7 @@ create table erased_cids (
 );
 
 -- Facts. Per stream `seq` has no gaps: it is taken under the lock of the stream's head (the job row, or `streams`).
--- `position` is the place in the global feed, given by the relay after commit.
+-- `position` is the place in the global feed, given by the relay after commit or, to a job's first event, with the job.
 create table streams (
   stream text collate "C" primary key,
   seq bigint not null default 0

@@ -62,7 +62,7 @@ describe('a signed job', () => {
     ]);
     expect(outbox).toEqual([{ kind: 'start', owner: key.text }]);
     expect(await enqueued(api)).toBe(before + 1);
-    expect(api.notified).toEqual(expect.arrayContaining(['outbox', 'events']));
+    expect(api.notified).toEqual(expect.arrayContaining(['outbox', 'feed']));
   });
 
   test('without an id gets one, and the same content again finds it', async () => {
