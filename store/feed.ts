@@ -51,9 +51,9 @@ export class FeedError extends Error {
 const GIVE_POSITIONS = prepared('give positions', 'select give_positions() as given');
 
 /**
- * Gives the next positions to events that have none (a job's first gets its own with the job), in the order of their ids, and returns how many. Any number of
- * replicas may call it: the head's row lock lets one work at a time, and whoever reads the head afterwards sees all
- * positions up to it. Events that commit late get a later position, so no cursor skips them.
+ * Gives the next positions to events that have none (a job's first gets its own with the job), in the order of their ids,
+ * and returns how many. Any number of replicas may call it: the head's row lock lets one work at a time, and whoever reads
+ * the head afterwards sees all positions up to it. Events that commit late get a later position, so no cursor skips them.
  */
 export async function givePositions(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ given: number }>(GIVE_POSITIONS([]));

@@ -41,6 +41,18 @@ test('a notification wakes those who wait on its channel, and nobody else', asyn
   expect(await endsWithin(1_000, log)).toBe(true);
 });
 
+test('who listens to some channels hears those alone, and is told when he waits on another', async () => {
+  await using some = await createWakeups(db.url, { channels: ['feed'] });
+  const feed = some.next('feed', NEVER_MS, new AbortController().signal);
+  notifier.notify('outbox');
+  expect(await endsWithin(20, feed)).toBe(false);
+  notifier.notify('feed');
+  expect(await endsWithin(5_000, feed)).toBe(true);
+  await expect(some.next('log', 1, new AbortController().signal)).rejects.toThrow('nobody listens to log');
+  await using none = await createWakeups(db.url, { channels: [] });
+  await expect(none.next('feed', 1, new AbortController().signal)).rejects.toThrow('nobody listens to feed');
+});
+
 test('a notification between two calls is not lost, for each of two loops', async () => {
   const first = new AbortController().signal;
   const second = new AbortController().signal;

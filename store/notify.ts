@@ -22,8 +22,8 @@ export interface Notifier extends AsyncDisposable {
 
 export interface Wakeups extends AsyncDisposable {
   /**
-   * Resolves when `channel` was notified since the last call with this signal, after `pollMs`, or on abort; never
-   * rejects. Callers are told apart by their signal, so loops that share a channel must not share a signal.
+   * Resolves when `channel` was notified since the last call with this signal, after `pollMs`, or on abort; rejects only
+   * for a channel that is not listened to. Callers are told apart by their signal, so loops that share a channel must not share a signal.
    */
   next(channel: Channel, pollMs: number, signal: AbortSignal): Promise<void>;
 }

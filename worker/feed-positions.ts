@@ -19,8 +19,9 @@ export interface FeedPositionsOptions {
 }
 
 /**
- * Gives events their place in the global feed, after their commit and in batches; a job's first has it from intake. Every relay runs one; the head's row
- * lock in the database lets one of them work at a time. Disposing waits for the batch under way.
+ * Gives events their place in the global feed, after their commit and in batches; a job's first has it from intake. Every
+ * relay runs one; the head's row lock in the database lets one of them work at a time. Disposing waits for the batch under
+ * way.
  */
 export function startFeedPositions({ pool, notifier, wakeups, log }: FeedPositionsOptions): Loop {
   let given = 0;

@@ -27,6 +27,8 @@ export interface ReconcilerDeps {
   everyMs: number;
   /** How long a workflow must have been unknown; default 30 s. */
   absentForMs: number;
+  /** Open jobs in one look at the database; default 500. */
+  pageJobs?: number;
 }
 
 export function startReconciler(deps: ReconcilerDeps): Loop {
@@ -36,7 +38,7 @@ export function startReconciler(deps: ReconcilerDeps): Loop {
     name: 'reconciler',
     wait: (signal) => pause(walk === undefined ? deps.everyMs : PAGE_REST_MS, signal),
     step: async (signal) => {
-      const under = walk ?? unspokenJobs(deps.pool, PAGE_JOBS);
+      const under = walk ?? unspokenJobs(deps.pool, deps.pageJobs ?? PAGE_JOBS);
       walk = undefined;
       const page = await under.next();
       if (page.done === true) return false;
@@ -49,7 +51,7 @@ export function startReconciler(deps: ReconcilerDeps): Loop {
 }
 
 export async function reconcileOnce(deps: ReconcilerDeps): Promise<void> {
-  for await (const jobs of unspokenJobs(deps.pool, PAGE_JOBS)) await reconcile(deps, jobs);
+  for await (const jobs of unspokenJobs(deps.pool, deps.pageJobs ?? PAGE_JOBS)) await reconcile(deps, jobs);
 }
 
 async function reconcile(

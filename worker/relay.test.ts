@@ -7,7 +7,7 @@ import { claimOutbox } from '../store/outbox.ts';
 import { createSubmitter, type Submitter } from '../store/submit.ts';
 import { clientKey, jobSpec, signedSpec, submitOf } from '../test/support/jobs.ts';
 import { testDatabase, type TestDatabase } from '../test/support/postgres.ts';
-import { reconcileOnce } from './reconciler.ts';
+import { reconcileOnce, startReconciler } from './reconciler.ts';
 import { relayOnce, type RelayDeps } from './relay.ts';
 import type { WorkflowStarter } from './temporal.ts';
 
@@ -209,15 +209,15 @@ describe('the relay', () => {
 });
 
 describe('the reconciler', () => {
-  const look = () =>
-    reconcileOnce({
-      pool: db.pool,
-      temporal,
-      log,
-      everyMs: 0,
-      absentForMs: 0,
-      notifier: { notify: () => undefined, [Symbol.asyncDispose]: () => Promise.resolve() },
-    });
+  const reconciling = () => ({
+    pool: db.pool,
+    temporal,
+    log,
+    everyMs: 0,
+    absentForMs: 0,
+    notifier: { notify: () => undefined, [Symbol.asyncDispose]: () => Promise.resolve() },
+  });
+  const look = () => reconcileOnce(reconciling());
   async function runningJob(): Promise<string> {
     const job = await submit();
     await db.pool.query(`update jobs set state = 'running' where id = $1`, [job]);
@@ -258,5 +258,17 @@ describe('the reconciler', () => {
     temporal.known = 'closed';
     await look();
     expect(await outbox(job)).toMatchObject([{ kind: 'repair' }]);
+  });
+
+  it('goes on from page to page by itself, and begins anew after a fault', async () => {
+    const jobs = [await runningJob(), await runningJob(), await runningJob()];
+    temporal.known = new Error('14 UNAVAILABLE');
+    await using loop = startReconciler({ ...reconciling(), everyMs: 3_600_000, pageJobs: 1 });
+    await expect.poll(() => loop.strugglingMs()).toBeGreaterThan(50);
+    temporal.known = 'closed';
+    for (const job of jobs) {
+      await expect.poll(() => outbox(job), { timeout: 10_000 }).toMatchObject([{ kind: 'repair' }]);
+    }
+    await expect.poll(() => loop.strugglingMs()).toBe(0);
   });
 });

@@ -24,8 +24,8 @@ export const ed25519Library = sodium === undefined ? 'openssl' : 'libsodium';
 
 /**
  * Ed25519 at half of what OpenSSL takes (docs/performance.md, intake), on the spot: a tenth of a millisecond for a spec of
- * a kilobyte. OpenSSL does it in the runtime's thread pool. libsodium accepts nothing that OpenSSL refuses, and refuses what nobody signs by
- * accident: keys and points of small order, keys not in their shortest form.
+ * a kilobyte. OpenSSL does it in the runtime's thread pool. libsodium accepts nothing that OpenSSL refuses, and refuses
+ * what nobody signs by accident: keys and points of small order, keys not in their shortest form.
  */
 export const verifyEd25519Fast: (
   key: Uint8Array,
